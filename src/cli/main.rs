@@ -1,0 +1,3 @@
+//! The `pointtpa` program.
+
+fn main() {}
