@@ -1,5 +1,9 @@
 //! Segment 3D scans with Point Transformer V3 and PointTPA adapters, on WebGPU or the plain CPU.
 
+pub mod device;
 mod error;
+#[doc(hidden)]
+pub mod kernels;
 
+pub use device::Device;
 pub use error::{Error, Result};

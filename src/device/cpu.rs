@@ -1,0 +1,36 @@
+//! The CPU as a device: pooled host memory, and rayon's threads.
+
+use super::pool::{Pool, Pooled};
+use crate::Result;
+use std::sync::Arc;
+
+/// The CPU side of a [`super::Device`].
+pub struct Cpu {
+    pool: Arc<Pool<Vec<u32>>>,
+    poison: bool,
+}
+
+impl Cpu {
+    pub(super) fn new(budget: u64, poison: bool) -> Self {
+        Self { pool: Pool::new("cpu".into(), budget), poison }
+    }
+
+    pub(super) fn pool(&self) -> &Arc<Pool<Vec<u32>>> {
+        &self.pool
+    }
+
+    pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<Vec<u32>>> {
+        let mut buffer = self.pool.acquire(bytes, |class| {
+            let words = class as usize / 4;
+            let mut buffer = Vec::new();
+            // The budget is no promise of the operating system's: a refusal is an error, not an abort.
+            buffer.try_reserve_exact(words).map_err(|_| self.pool.exhausted(class, self.pool.memory()))?;
+            buffer.resize(words, 0);
+            Ok(buffer)
+        })?;
+        if self.poison {
+            buffer.get_mut().fill(super::POISON);
+        }
+        Ok(buffer)
+    }
+}

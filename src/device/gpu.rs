@@ -1,0 +1,328 @@
+//! One opened GPU adapter.
+
+use super::{
+    dispatch,
+    pool::{Pool, Pooled},
+    profile::Profiler,
+    recorder::Recorder,
+    shader_table::{Entry, Variant},
+    tensor::Tensor,
+    tier::{self, Tier},
+};
+use crate::{Error, Result};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// A GPU allocation of one size class.
+pub(crate) struct GpuBuffer(pub(super) wgpu::Buffer);
+
+/// The GPU side of a [`super::Device`].
+pub struct Gpu {
+    pub(super) info: wgpu::AdapterInfo,
+    pub(super) tier: Tier,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    limits: wgpu::Limits,
+    max_binding: u64,
+    pool: Arc<Pool<GpuBuffer>>,
+    poison: bool,
+    pipelines: Mutex<HashMap<(&'static str, &'static str, &'static str), Arc<Pipeline>>>,
+    recorder: Mutex<Recorder>,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+/// A compute pipeline and the layout of its bindings.
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+/// What the driver reported outside of any call.
+#[derive(Clone)]
+enum Fault {
+    Lost(String),
+    OutOfMemory(String),
+}
+
+/// A storage binding of a dispatch: a tensor, or a range of its rows.
+pub(crate) struct Bind<'a> {
+    tensor: &'a Tensor,
+    bytes: Range<u64>,
+}
+
+impl<'a> Bind<'a> {
+    pub(crate) fn all(tensor: &'a Tensor) -> Self {
+        Self { tensor, bytes: tensor.byte_range(0..tensor.rows()) }
+    }
+
+    pub(crate) fn rows(tensor: &'a Tensor, rows: Range<usize>) -> Self {
+        Self { tensor, bytes: tensor.byte_range(rows) }
+    }
+}
+
+/// One dispatch, before it is recorded.
+pub(crate) struct Dispatch<'a> {
+    pub(crate) variant: &'static Variant,
+    /// The entry point; `""` for the only one.
+    pub(crate) entry: &'static str,
+    /// Storage buffers in the order of their binding indices.
+    pub(crate) bind: &'a [Bind<'a>],
+    pub(crate) params: &'a [u8],
+    pub(crate) groups: u32,
+    /// Floating-point operations, or bytes moved where there are none: bounds the work of one submit.
+    pub(crate) work: u64,
+}
+
+/// Options of [`Gpu::open`].
+pub(super) struct Options {
+    pub(super) tier: Tier,
+    pub(super) budget: u64,
+    pub(super) poison: bool,
+    pub(super) max_binding: Option<u64>,
+    pub(super) profile: bool,
+}
+
+impl Gpu {
+    pub(super) async fn open(adapter: &wgpu::Adapter, options: Options) -> Result<Self> {
+        let info = adapter.get_info();
+        let refuse = |problem: String| Error::Adapter { adapter: info.name.clone(), problem };
+        let tier = options.tier;
+        let limits = tier.limits(&adapter.limits());
+        if let Some(problem) = tier::shortfall(&adapter.limits()) {
+            return Err(refuse(problem));
+        }
+        let features = tier.features(adapter.features());
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("pointtpa"),
+            required_features: features,
+            required_limits: limits.clone(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| refuse(e.to_string()))?;
+
+        let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
+        let report = |fault: &Arc<Mutex<Option<Fault>>>, what: Fault| {
+            // The first report is the cause; what follows are its consequences.
+            fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+        };
+        let sink = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            log::error!("{error}");
+            report(
+                &sink,
+                match error {
+                    wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory(error.to_string()),
+                    _ => Fault::Lost(error.to_string()),
+                },
+            );
+        }));
+        let sink = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                report(&sink, Fault::Lost(message));
+            }
+        });
+
+        let offered = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let profiler = (options.profile && features.contains(wgpu::Features::TIMESTAMP_QUERY))
+            .then(|| Profiler::new(&device, queue.get_timestamp_period()));
+        Ok(Self {
+            tier,
+            max_binding: options.max_binding.unwrap_or(offered).min(offered),
+            pool: Pool::new(info.name.clone(), options.budget),
+            poison: options.poison,
+            pipelines: Mutex::default(),
+            recorder: Mutex::new(Recorder::new(&device, profiler)),
+            fault,
+            info,
+            device,
+            queue,
+            limits,
+        })
+    }
+
+    pub(super) fn pool(&self) -> &Arc<Pool<GpuBuffer>> {
+        &self.pool
+    }
+
+    /// Bytes that one binding can cover; a kernel splits larger operands by rows.
+    pub(crate) fn max_binding(&self) -> u64 {
+        self.max_binding
+    }
+
+    /// The fault of the driver, if it reported one.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(Fault::Lost(reason)) => Err(Error::DeviceLost { reason: reason.clone() }),
+            Some(Fault::OutOfMemory(_)) => Err(self.pool.exhausted(0, self.pool.memory())),
+        }
+    }
+
+    pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<GpuBuffer>> {
+        self.check()?;
+        let buffer = self.pool.acquire(bytes, |class| self.create_buffer(class))?;
+        if self.poison {
+            let noise = super::POISON.to_le_bytes().repeat(buffer.get().0.size() as usize / 4);
+            self.upload(buffer.get(), &noise)?;
+        }
+        Ok(buffer)
+    }
+
+    fn create_buffer(&self, size: u64) -> Result<GpuBuffer> {
+        if size > self.limits.max_buffer_size {
+            // A size class above the limit is an ordinary shortage of memory to the caller.
+            return Err(self.pool.exhausted(size, self.pool.memory()));
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("tensor"),
+            size,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let failed = scope.pop();
+        // In the browser the answer comes later, and an exhausted device reports itself through `check`.
+        #[cfg(not(target_arch = "wasm32"))]
+        if pollster::block_on(failed).is_some() {
+            return Err(self.pool.exhausted(size, self.pool.memory()));
+        }
+        #[cfg(target_arch = "wasm32")]
+        drop(failed);
+        Ok(GpuBuffer(buffer))
+    }
+
+    /// Writes `data` to the start of `buffer`.
+    pub(super) fn upload(&self, buffer: &GpuBuffer, data: &[u8]) -> Result<()> {
+        // A queue write overtakes commands that are recorded and not yet submitted, and those may still read what
+        // this pooled buffer held before.
+        self.submit()?;
+        let whole = data.len() / 4 * 4;
+        self.queue.write_buffer(&buffer.0, 0, &data[..whole]);
+        if whole < data.len() {
+            let mut word = [0; 4];
+            word[..data.len() - whole].copy_from_slice(&data[whole..]);
+            self.queue.write_buffer(&buffer.0, whole as u64, &word);
+        }
+        self.recorder().note_upload(&self.queue, data.len() as u64);
+        Ok(())
+    }
+
+    /// Records one dispatch.
+    pub(crate) fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<()> {
+        self.check()?;
+        if dispatch.groups == 0 {
+            return Ok(());
+        }
+        let entry = entry_of(dispatch.variant, dispatch.entry);
+        let pipeline = self.pipeline(dispatch.variant, entry);
+        assert_eq!(
+            dispatch.bind.len(),
+            entry.storage.len(),
+            "{}: one binding per storage buffer",
+            dispatch.variant.kernel
+        );
+        for bind in dispatch.bind {
+            let bytes = bind.bytes.end - bind.bytes.start;
+            if bytes > self.max_binding {
+                return Err(Error::Shape {
+                    kernel: dispatch.variant.kernel,
+                    problem: format!(
+                        "{:?} binds {bytes} bytes, '{}' allows {}",
+                        bind.tensor, self.info.name, self.max_binding
+                    ),
+                });
+            }
+        }
+        let buffers: Vec<wgpu::BufferBinding<'_>> = dispatch
+            .bind
+            .iter()
+            .map(|bind| wgpu::BufferBinding {
+                buffer: &bind.tensor.buffer().0,
+                offset: bind.bytes.start,
+                // Storage bindings are whole words, and never empty.
+                size: wgpu::BufferSize::new((bind.bytes.end - bind.bytes.start).next_multiple_of(4).max(4)),
+            })
+            .collect();
+        let mut recorder = self.recorder();
+        let label = (dispatch.variant.kernel, dispatch.variant.name, entry.name);
+        let grid = dispatch::fold(dispatch.groups);
+        recorder.record(&self.device, label, &pipeline, entry, &buffers, dispatch.params, grid);
+        if recorder.is_full(dispatch.work) {
+            recorder.submit(&self.device, &self.queue);
+        }
+        Ok(())
+    }
+
+    /// Hands everything recorded to the GPU.
+    pub(crate) fn submit(&self) -> Result<()> {
+        self.recorder().submit(&self.device, &self.queue);
+        self.check()
+    }
+
+    pub(super) fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn handles(&self) -> (&wgpu::Device, &wgpu::Queue) {
+        (&self.device, &self.queue)
+    }
+
+    /// The pipeline of an entry point, created on first use.
+    fn pipeline(&self, variant: &'static Variant, entry: &'static Entry) -> Arc<Pipeline> {
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (variant.kernel, variant.name, entry.name);
+        Arc::clone(pipelines.entry(key).or_insert_with(|| Arc::new(create_pipeline(&self.device, variant, entry))))
+    }
+}
+
+fn entry_of(variant: &'static Variant, name: &str) -> &'static Entry {
+    if name.is_empty() {
+        return &variant.entries[0];
+    }
+    let found = variant.entries.iter().find(|entry| entry.name == name);
+    found.unwrap_or_else(|| panic!("shaders/{}.wgsl has no entry point {name}", variant.kernel))
+}
+
+fn create_pipeline(device: &wgpu::Device, variant: &Variant, entry: &Entry) -> Pipeline {
+    let label = format!("{}.{}.{}", variant.kernel, variant.name, entry.name);
+    let layout_entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
+    entries.extend(entry.storage.iter().map(|binding| {
+        layout_entry(binding.index, wgpu::BufferBindingType::Storage { read_only: !binding.writes }, false)
+    }));
+    let layout = device
+        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(variant.kernel), entries: &entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(variant.kernel),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(&label),
+        source: wgpu::ShaderSource::Wgsl(variant.source.into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(&label),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some(entry.name),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            // Every kernel writes its workgroup memory before it reads it.
+            zero_initialize_workgroup_memory: false,
+            ..Default::default()
+        },
+        cache: None,
+    });
+    Pipeline { pipeline, layout }
+}

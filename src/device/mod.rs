@@ -1,0 +1,154 @@
+//! Devices and tensors: one seam, two sides.
+//!
+//! A [`Device`] is a GPU adapter or the CPU. Kernels record dispatches on the one and call their twins on the
+//! other; everything above the kernels is written once.
+
+mod cpu;
+pub(crate) mod dispatch;
+pub(crate) mod gpu;
+mod pool;
+mod profile;
+mod readback;
+mod recorder;
+mod select;
+pub(crate) mod shader_table;
+mod tensor;
+mod tier;
+
+pub use pool::MemoryUse;
+pub use profile::Timing;
+pub use select::{AdapterSummary, DeviceChoice};
+pub use tensor::{DType, Element, Tensor};
+pub use tier::Tier;
+
+use crate::Result;
+use cpu::Cpu;
+use gpu::Gpu;
+use std::sync::Arc;
+
+/// What fresh buffers hold under [`DeviceOptions::poison`]: a quiet NaN as a float, a wild index as an integer.
+const POISON: u32 = 0x7fc0_dead;
+
+/// Where tensors live and kernels run. Cloning shares the device.
+#[derive(Clone)]
+pub enum Device {
+    /// A GPU adapter, through wgpu.
+    Gpu(Arc<Gpu>),
+    /// The CPU twins of the kernels.
+    Cpu(Arc<Cpu>),
+}
+
+/// How to open a [`Device`].
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    /// Which device.
+    pub choice: DeviceChoice,
+    /// Bytes that tensors may hold at once, free buffers kept for reuse included.
+    pub budget: u64,
+    /// Capability tier; `None` takes `POINTTPA_TIER`, else the adapter's own.
+    pub tier: Option<Tier>,
+    /// Fills every fresh buffer with noise, so that a kernel that reads what nobody wrote is caught.
+    pub poison: bool,
+    /// Lowers the largest binding, so that small tensors already split by rows.
+    pub max_binding: Option<u64>,
+    /// Measures every dispatch, where the adapter has timestamps.
+    pub profile: bool,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self {
+            choice: DeviceChoice::Auto,
+            budget: u64::MAX,
+            tier: None,
+            poison: false,
+            max_binding: None,
+            profile: false,
+        }
+    }
+}
+
+impl Device {
+    /// Opens a device. The choice and its reason are logged once, at `info`.
+    pub async fn open(options: DeviceOptions) -> Result<Self> {
+        select::open(options).await
+    }
+
+    /// [`Self::open`], waiting for it.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_blocking(options: DeviceOptions) -> Result<Self> {
+        pollster::block_on(Self::open(options))
+    }
+
+    /// The CPU.
+    pub fn cpu() -> Self {
+        Self::Cpu(Arc::new(Cpu::new(u64::MAX, false)))
+    }
+
+    /// `cpu`, or the adapter's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Gpu(gpu) => &gpu.info.name,
+        }
+    }
+
+    /// One line for people: name, driver and tier, or the number of threads.
+    pub fn description(&self) -> String {
+        match self {
+            Self::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
+            Self::Gpu(gpu) => {
+                let info = &gpu.info;
+                format!("{} ({:?}, {} {}), {} tier", info.name, info.backend, info.driver, info.driver_info, gpu.tier)
+            }
+        }
+    }
+
+    /// Memory of its tensors.
+    pub fn memory(&self) -> MemoryUse {
+        match self {
+            Self::Cpu(cpu) => cpu.pool().memory(),
+            Self::Gpu(gpu) => gpu.pool().memory(),
+        }
+    }
+
+    /// Starts a new measurement of [`MemoryUse::peak`].
+    pub fn reset_peak(&self) {
+        match self {
+            Self::Cpu(cpu) => cpu.pool().reset_peak(),
+            Self::Gpu(gpu) => gpu.pool().reset_peak(),
+        }
+    }
+
+    /// Lets go of the free buffers kept for reuse.
+    pub fn trim(&self) {
+        match self {
+            Self::Cpu(cpu) => cpu.pool().trim(),
+            Self::Gpu(gpu) => gpu.pool().trim(),
+        }
+    }
+
+    /// GPU times of the dispatches since the last call; empty unless the device was opened with
+    /// [`DeviceOptions::profile`] on an adapter that has timestamps.
+    pub async fn take_timings(&self) -> Result<Vec<Timing>> {
+        match self {
+            Self::Cpu(_) => Ok(Vec::new()),
+            Self::Gpu(gpu) => gpu.take_timings().await,
+        }
+    }
+
+    /// Whether both are the same opened device.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cpu(a), Self::Cpu(b)) => Arc::ptr_eq(a, b),
+            (Self::Gpu(a), Self::Gpu(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

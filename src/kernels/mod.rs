@@ -1,0 +1,2 @@
+//! Kernels.
+mod gather_rows;
