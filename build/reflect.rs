@@ -54,8 +54,9 @@ pub fn reflect(kernel: &str, variant: &str, source: &str) -> Result<Module, Stri
     let file = format!("shaders/{kernel}.wgsl");
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| format!("variant {variant}: {}", e.emit_to_string_with_path(source, &file)))?;
-    // No capability beyond WebGPU's defaults: what passes here is allowed in the portable tier.
-    let mut validator = valid::Validator::new(valid::ValidationFlags::all(), valid::Capabilities::empty());
+    // No capability beyond WebGPU's core, where `unpack2x16float` is a plain built-in: what passes here is portable.
+    let capabilities = valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
     let info = validator
         .validate(&module)
         .map_err(|e| format!("variant {variant}: {}", e.emit_to_string_with_path(source, &file)))?;

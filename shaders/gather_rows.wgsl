@@ -1,19 +1,24 @@
-// gather_rows: out[i] = x[index[i]], or base[i] + x[index[i]] with ADD.
-//   1 index [n] u32   2 x [m, c]   3 out [n, c]   4 base [n, c] (ADD)
-// One invocation per four... element of `out`.
+// gather_rows: out[i, column + j] = x[index[i], j]; with ADD, base[i, j] + x[index[i], j]
+//   1 index [rows]   2 x [m, columns]   3 out [rows, stride]   4 base [rows, columns] (ADD)
+// One invocation per element. A dispatch sees the rows [lo, hi) of the whole x and writes only what it sees.
 #import dispatch
 
 struct Params {
-    n: u32,
-    c: u32,
-    // Rows of x that this dispatch sees: [lo, hi). Rows outside are left as they are.
+    rows: u32,
+    columns: u32,
     lo: u32,
     hi: u32,
+    index_base: u32,
+    stride: u32,
+    column: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> index: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
+#ifdef ADD
+@group(0) @binding(4) var<storage, read> base: array<f32>;
+#endif
 
 @compute @workgroup_size(256)
 fn main(
@@ -22,13 +27,17 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = flat_group(group, groups) * 256u + local;
-    if i >= params.n * params.c {
+    if i >= params.rows * params.columns {
         return;
     }
-    let row = i / params.c;
-    let source = index[row];
+    let row = i / params.columns;
+    let source = index[params.index_base + row];
     if source < params.lo || source >= params.hi {
         return;
     }
-    out[i] = x[(source - params.lo) * params.c + i % params.c];
+    var value = x[(source - params.lo) * params.columns + i % params.columns];
+#ifdef ADD
+    value += base[i];
+#endif
+    out[row * params.stride + params.column + i % params.columns] = value;
 }

@@ -16,10 +16,18 @@ pub(crate) fn fold(groups: u32) -> [u32; 3] {
     [groups.div_ceil(rows), rows, 1]
 }
 
-/// Splits `rows` so that no operand's range passes `limit` bytes. Cuts fall on multiples of 64 rows, which keeps
-/// every range at the 256-byte alignment of bindings for rows of whole words.
-pub(crate) fn row_chunks(rows: usize, widest_row_bytes: usize, limit: u64) -> impl Iterator<Item = Range<usize>> {
-    let fitting = (limit / widest_row_bytes.max(1) as u64) as usize;
+/// Work of one dispatch: some 100 ms on a slow integrated GPU. Operating systems reset a GPU that does not answer.
+pub(crate) const MAX_WORK: u64 = 20_000_000_000;
+
+/// Splits `rows` so that no operand's range passes `limit` bytes and no dispatch passes [`MAX_WORK`]. Cuts fall on
+/// multiples of 64 rows, which keeps every range at the 256-byte alignment of bindings for rows of whole words.
+pub(crate) fn row_chunks(
+    rows: usize,
+    widest_row_bytes: usize,
+    work_per_row: u64,
+    limit: u64,
+) -> impl Iterator<Item = Range<usize>> {
+    let fitting = (limit / widest_row_bytes.max(1) as u64).min(MAX_WORK / work_per_row.max(1)) as usize;
     let step = (fitting / 64 * 64).max(64);
     (0..rows.max(1)).step_by(step).map(move |start| start..rows.min(start + step))
 }
@@ -40,8 +48,9 @@ mod tests {
 
     #[test]
     fn chunks_cover_the_rows_in_order_and_stay_aligned() {
-        let chunks: Vec<_> = row_chunks(1000, 400, 64 * 400 * 3 + 17).collect();
+        let chunks: Vec<_> = row_chunks(1000, 400, 1, 64 * 400 * 3 + 17).collect();
         assert_eq!(chunks, [0..192, 192..384, 384..576, 576..768, 768..960, 960..1000]);
-        assert_eq!(row_chunks(0, 4, 1 << 20).collect::<Vec<_>>(), vec![0..0]);
+        assert_eq!(row_chunks(200, 4, MAX_WORK / 64, u64::MAX).count(), 4);
+        assert_eq!(row_chunks(0, 4, 1, 1 << 20).collect::<Vec<_>>(), vec![0..0]);
     }
 }

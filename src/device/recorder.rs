@@ -1,13 +1,11 @@
 //! Records dispatches into one command encoder and submits them in bounded batches.
 
-use super::{gpu::Pipeline, profile::Profiler, shader_table::Entry};
+use super::{dispatch::MAX_WORK, gpu::Pipeline, profile::Profiler, shader_table::Entry};
 
 /// WebGPU's alignment of dynamic uniform offsets.
 const UNIFORM_ALIGNMENT: usize = 256;
 /// Dispatches per submit; also the size of the uniform arena.
 const MAX_DISPATCHES: usize = 256;
-/// Work per submit: some 100 ms on a slow integrated GPU, so that the operating system sees it answer.
-const MAX_WORK: u64 = 20_000_000_000;
 /// Uploads between submits: every queue write holds a staging buffer until the next submit.
 const MAX_UPLOADS: usize = 64;
 const MAX_UPLOAD_BYTES: u64 = 64 << 20;

@@ -1,3 +1,138 @@
-//! `gather_rows`.
-use crate::device::shader_table::params;
-params!(gather_rows { n: u32, c: u32, lo: u32, hi: u32 });
+//! `gather_rows`: `out[i, :] = x[index[i], :]`, optionally on top of a base: `out[i, :] = base[i, :] + x[index[i], :]`.
+//!
+//! Unpooling adds a coarse stage's rows to a fine stage's by the pooling's clusters; the encoder head does the same
+//! with logits, and writes features side by side ([`gather_columns`]).
+
+use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{gather_rows as table, params},
+    },
+};
+use rayon::prelude::*;
+
+params!(gather_rows { rows: u32, columns: u32, lo: u32, hi: u32, index_base: u32, stride: u32, column: u32 });
+
+/// `index` `[n]` u32 below m, `x` `[m, c]` of 32-bit elements → `[n, c]`.
+pub fn gather_rows(index: &Tensor, x: &Tensor) -> Result<Tensor> {
+    gather_span(index, 0..index.len(), x)
+}
+
+/// The rows `x[index[i], :]` for i in `span`, `index` being read as flat.
+pub fn gather_span(index: &Tensor, span: std::ops::Range<usize>, x: &Tensor) -> Result<Tensor> {
+    ensure!("gather_rows", index.dtype() == DType::U32, "index is {:?}", index.dtype());
+    ensure!("gather_rows", span.end <= index.len(), "indices {span:?} of {:?}", index.shape());
+    let mut out = Tensor::uninit(x.device(), &[span.len(), x.columns()], x.dtype())?;
+    let place = Place { index_base: span.start, x_base: 0, stride: x.columns(), column: 0 };
+    match x.device() {
+        Device::Cpu(_) => cpu(&index.host()[span], x, None, place, out.host_mut()),
+        Device::Gpu(device) => gpu(device, index, x, None, place, &out)?,
+    }
+    Ok(out)
+}
+
+/// `base` `[n, c]`, `index` `[n]` u32 below m, `x` `[m, c]` → `base[i, :] + x[index[i], :]`.
+pub fn add_rows(base: &Tensor, index: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let fits = base.shape() == [index.len(), x.columns()] && index.dtype() == DType::U32;
+    ensure!("gather_rows", fits, "base {base:?}, index {index:?}, x {x:?}");
+    let mut out = Tensor::uninit(x.device(), base.shape(), DType::F32)?;
+    let place = Place { index_base: 0, x_base: 0, stride: x.columns(), column: 0 };
+    match x.device() {
+        Device::Cpu(_) => cpu(index.host(), x, Some(base.host()), place, out.host_mut()),
+        Device::Gpu(device) => gpu(device, index, x, Some(base), place, &out)?,
+    }
+    Ok(out)
+}
+
+/// Tensors side by side: each part is `(index, x)`, rows taken as they are where there is no index →
+/// `[n, sum of the parts' columns]`.
+pub fn gather_columns(rows: usize, parts: &[(Option<&Tensor>, &Tensor)]) -> Result<Tensor> {
+    let columns = parts.iter().map(|(_, x)| x.columns()).sum();
+    ensure!("gather_rows", !parts.is_empty(), "nothing to gather");
+    let device = parts[0].1.device();
+    let mut out = Tensor::uninit(device, &[rows, columns], DType::F32)?;
+    let identity = Tensor::from_slice(device, &[rows], &(0..rows as u32).collect::<Vec<_>>())?;
+    let mut column = 0;
+    for (index, x) in parts {
+        let index = index.unwrap_or(&identity);
+        ensure!("gather_rows", index.len() == rows, "index {index:?} for {rows} rows");
+        let place = Place { index_base: 0, x_base: 0, stride: columns, column };
+        match device {
+            Device::Cpu(_) => cpu(index.host(), x, None, place, out.host_mut()),
+            Device::Gpu(device) => gpu(device, index, x, None, place, &out)?,
+        }
+        column += x.columns();
+    }
+    Ok(out)
+}
+
+/// Where rows come from in the index, and go to in the output.
+#[derive(Clone, Copy)]
+struct Place {
+    index_base: usize,
+    /// Index of the first row of x.
+    x_base: usize,
+    stride: usize,
+    column: usize,
+}
+
+fn gpu(gpu: &Gpu, index: &Tensor, x: &Tensor, base: Option<&Tensor>, place: Place, out: &Tensor) -> Result<()> {
+    let (columns, limit) = (x.columns(), gpu.max_binding());
+    for seen in row_chunks(x.rows(), x.row_bytes(), 1, limit) {
+        for rows in row_chunks(out.rows(), out.row_bytes(), columns as u64, limit) {
+            let params = Params {
+                rows: rows.len() as u32,
+                columns: columns as u32,
+                lo: (place.x_base + seen.start) as u32,
+                hi: (place.x_base + seen.end) as u32,
+                index_base: (place.index_base + rows.start) as u32,
+                stride: place.stride as u32,
+                column: place.column as u32,
+            };
+            let mut bind = vec![Bind::all(index), Bind::rows(x, seen.clone()), Bind::rows(out, rows.clone())];
+            bind.extend(base.map(|base| Bind::rows(base, rows.clone())));
+            gpu.dispatch(&Dispatch {
+                variant: if base.is_some() { &table::SUM } else { &table::PLAIN },
+                entry: "main",
+                bind: &bind,
+                params: bytemuck::bytes_of(&params),
+                groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
+                work: (rows.len() * columns) as u64,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes to `out[i, :]` the row `index[index_base + i]` of a matrix of which `x` holds the rows from `x_base`; rows
+/// of `out` whose source is not among them stay as they are.
+pub(super) fn gather_seen(
+    device: &Gpu,
+    index: &Tensor,
+    index_base: usize,
+    x: &Tensor,
+    x_base: usize,
+    out: &Tensor,
+) -> Result<()> {
+    gpu(device, index, x, None, Place { index_base, x_base, stride: x.columns(), column: 0 }, out)
+}
+
+fn cpu(index: &[u32], x: &Tensor, base: Option<&[f32]>, place: Place, out: &mut [f32]) {
+    let columns = x.columns();
+    if columns == 0 {
+        return;
+    }
+    let x: &[f32] = x.host();
+    out.par_chunks_exact_mut(place.stride).zip(index).enumerate().for_each(|(i, (out, source))| {
+        let row = &x[*source as usize * columns..][..columns];
+        let out = &mut out[place.column..place.column + columns];
+        out.copy_from_slice(row);
+        if let Some(base) = base {
+            out.iter_mut().zip(&base[i * columns..]).for_each(|(y, b)| *y += b);
+        }
+    });
+}

@@ -1,2 +1,39 @@
-//! Kernels.
-mod gather_rows;
+//! Kernels: one file each, with the typed call, the WGSL dispatch, the CPU twin and its tests.
+//!
+//! This module is public for benchmarks, tests and self-checks, and follows no version promise.
+
+mod activation;
+pub mod add;
+pub mod argmax;
+pub mod basis_mix;
+pub mod gather_rows;
+mod gemm;
+pub mod layer_norm;
+pub mod linear;
+pub mod low_rank_delta;
+mod math;
+pub mod patch_attention;
+pub mod segment_max;
+pub mod segment_mean;
+pub mod softmax;
+pub mod subm_conv;
+
+pub use activation::Activation;
+
+/// Returns [`crate::Error::Shape`] unless the condition holds.
+macro_rules! ensure {
+    ($kernel:literal, $condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Error::Shape { kernel: $kernel, problem: format!($($message)+) });
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Invocations per workgroup of the kernels that take one element each.
+const ELEMENTS_PER_GROUP: usize = 256;
+
+/// Workgroups for `items` at `per_group`.
+fn groups_for(items: usize, per_group: usize) -> u32 {
+    items.div_ceil(per_group) as u32
+}

@@ -1,0 +1,40 @@
+//! `add`: `out[i] = a[i] + b[i]`.
+
+use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch},
+        shader_table::{add as table, params},
+    },
+};
+
+params!(add { n: u32 });
+
+/// `a` and `b` of one shape → their sum.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ensure!("add", a.shape() == b.shape(), "a {:?} and b {:?}", a.shape(), b.shape());
+    let mut out = Tensor::uninit(a.device(), a.shape(), DType::F32)?;
+    match a.device() {
+        Device::Cpu(_) => {
+            let operands = a.host::<f32>().iter().zip(b.host::<f32>());
+            out.host_mut::<f32>().iter_mut().zip(operands).for_each(|(y, (a, b))| *y = a + b);
+        }
+        Device::Gpu(gpu) => {
+            for rows in row_chunks(a.rows(), a.row_bytes(), a.columns() as u64, gpu.max_binding()) {
+                let n = rows.len() * a.columns();
+                gpu.dispatch(&Dispatch {
+                    variant: &table::PLAIN,
+                    entry: "main",
+                    bind: &[Bind::rows(a, rows.clone()), Bind::rows(b, rows.clone()), Bind::rows(&out, rows)],
+                    params: bytemuck::bytes_of(&Params { n: n as u32 }),
+                    groups: groups_for(n, ELEMENTS_PER_GROUP),
+                    work: n as u64,
+                })?;
+            }
+        }
+    }
+    Ok(out)
+}

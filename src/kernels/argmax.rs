@@ -1,0 +1,50 @@
+//! `argmax`: the label of every row of logits, and its softmax probability as confidence.
+
+use super::{ensure, groups_for};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch},
+        shader_table::{argmax as table, params},
+    },
+};
+
+params!(argmax { rows: u32, columns: u32 });
+
+/// `x` `[n, c]`, c at least 1 → label `[n]` u32, the first of equals, and confidence `[n]` in (0, 1].
+pub fn argmax(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (rows, columns) = (x.rows(), x.columns());
+    ensure!("argmax", columns > 0, "x {:?} has no columns", x.shape());
+    let mut label = Tensor::uninit(x.device(), &[rows], DType::U32)?;
+    let mut confidence = Tensor::uninit(x.device(), &[rows], DType::F32)?;
+    match x.device() {
+        Device::Cpu(_) => {
+            let out = label.host_mut::<u32>().iter_mut().zip(confidence.host_mut::<f32>());
+            for ((label, confidence), x) in out.zip(x.host::<f32>().chunks_exact(columns)) {
+                let best = (1..columns).fold(0, |best, c| if x[c] > x[best] { c } else { best });
+                *label = best as u32;
+                *confidence = 1.0 / x.iter().map(|v| (v - x[best]).exp()).sum::<f32>();
+            }
+        }
+        Device::Gpu(gpu) => {
+            for chunk in row_chunks(rows, x.row_bytes(), 4 * columns as u64, gpu.max_binding()) {
+                let params = Params { rows: chunk.len() as u32, columns: columns as u32 };
+                gpu.dispatch(&Dispatch {
+                    variant: &table::PLAIN,
+                    entry: "main",
+                    bind: &[
+                        Bind::rows(x, chunk.clone()),
+                        Bind::rows(&label, chunk.clone()),
+                        Bind::rows(&confidence, chunk.clone()),
+                    ],
+                    params: bytemuck::bytes_of(&params),
+                    groups: groups_for(chunk.len(), 64),
+                    work: 4 * (columns * chunk.len()) as u64,
+                })?;
+            }
+        }
+    }
+    Ok((label, confidence))
+}

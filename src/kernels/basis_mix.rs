@@ -1,0 +1,76 @@
+//! `basis_mix`: mixes the outputs of K basis layers by a patch's gate (the released code's DPP):
+//! `out[i, j] = act(Σ_k gate[patch(i), k] · t[i, k, j])`, where `t[i, k, :] = W_k u_i + b_k` comes from one `linear`
+//! over the stacked bases. Mixing outputs equals mixing weights, since the layer is linear.
+
+use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for, low_rank_delta::PatchOf};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{basis_mix as table, params},
+    },
+};
+use rayon::prelude::*;
+
+params!(basis_mix { rows: u32, columns: u32, bases: u32, inverse_base: u32, activation: u32 });
+
+/// `t` `[n, k · c]`, `gate` `[p, k]` → `[n, c]`.
+pub fn basis_mix(t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Activation) -> Result<Tensor> {
+    let (rows, bases) = (t.rows(), gate.columns());
+    let fits = bases > 0 && t.columns().is_multiple_of(bases) && patches.fits(rows);
+    ensure!("basis_mix", fits, "t {t:?}, gate {gate:?}");
+    let columns = t.columns() / bases;
+    let mut out = Tensor::uninit(t.device(), &[rows, columns], DType::F32)?;
+    match t.device() {
+        Device::Cpu(_) => cpu(t, gate, patches, activation, columns, out.host_mut()),
+        Device::Gpu(device) => gpu(device, t, gate, patches, activation, &out)?,
+    }
+    Ok(out)
+}
+
+fn gpu(gpu: &Gpu, t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Activation, out: &Tensor) -> Result<()> {
+    let columns = out.columns();
+    for rows in row_chunks(t.rows(), t.row_bytes(), 2 * t.columns() as u64, gpu.max_binding()) {
+        let params = Params {
+            rows: rows.len() as u32,
+            columns: columns as u32,
+            bases: gate.columns() as u32,
+            inverse_base: (patches.row * t.rows() + rows.start) as u32,
+            activation: activation.code(),
+        };
+        gpu.dispatch(&Dispatch {
+            variant: &table::PLAIN,
+            entry: "main",
+            bind: &[
+                Bind::rows(t, rows.clone()),
+                Bind::all(gate),
+                Bind::all(patches.inverse),
+                Bind::all(patches.patch_of_rank),
+                Bind::rows(out, rows.clone()),
+            ],
+            params: bytemuck::bytes_of(&params),
+            groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
+            work: 2 * (t.columns() * rows.len()) as u64,
+        })?;
+    }
+    Ok(())
+}
+
+fn cpu(t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Activation, columns: usize, out: &mut [f32]) {
+    if columns == 0 {
+        return;
+    }
+    let bases = gate.columns();
+    let (t, gate): (&[f32], &[f32]) = (t.host(), gate.host());
+    let patch_of = patches.host();
+    out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
+        let gate = &gate[patch_of(i) * bases..][..bases];
+        out.fill(0.0);
+        for (gate, t) in gate.iter().zip(t[i * bases * columns..].chunks_exact(columns)) {
+            out.iter_mut().zip(t).for_each(|(y, t)| *y += gate * t);
+        }
+        activation.apply(out);
+    });
+}

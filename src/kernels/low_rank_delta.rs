@@ -1,0 +1,141 @@
+//! `low_rank_delta`: adds the generated weight delta of a patch to a linear layer's output (PointTPA's DPP, and LoRA):
+//! `out[i, o] = act(y[i, o] + scale · Σ_r a[patch(i), o, r] z[i, r])` with `z = B x` and `scale = alpha / rank`.
+//!
+//! The full delta `A_p B` is never built.
+
+use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for, math::vectorised};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{low_rank_delta as table, params},
+    },
+};
+use rayon::prelude::*;
+
+params!(low_rank_delta {
+    rows: u32,
+    columns: u32,
+    rank: u32,
+    inverse_base: u32,
+    activation: u32,
+    one_patch: u32,
+    scale: f32,
+});
+
+/// Which patch a point belongs to: `patch_of_rank[inverse[row][point]]`.
+#[derive(Clone, Copy)]
+pub struct PatchOf<'a> {
+    /// Rank of every point in each serialized order, `[r, n]` u32.
+    pub inverse: &'a Tensor,
+    /// The order in use, a row of `inverse`.
+    pub row: usize,
+    /// Patch of every rank, `[n]` u32.
+    pub patch_of_rank: &'a Tensor,
+}
+
+impl PatchOf<'_> {
+    /// Whether it covers `rows` points.
+    pub(super) fn fits(&self, rows: usize) -> bool {
+        (self.row + 1) * rows <= self.inverse.len() && self.patch_of_rank.len() == rows
+    }
+
+    /// The patch of a point, on the CPU.
+    pub(super) fn host(&self) -> impl Fn(usize) -> usize + Sync {
+        let patch_of_rank: &[u32] = self.patch_of_rank.host();
+        let inverse = &self.inverse.host::<u32>()[self.row * patch_of_rank.len()..][..patch_of_rank.len()];
+        move |point| patch_of_rank[inverse[point] as usize] as usize
+    }
+}
+
+/// `y` `[n, o]`, `z` `[n, r]`, `a` `[p, o, r]` → `[n, o]`. Without patches, all points use `a[0]`.
+pub fn low_rank_delta(
+    y: &Tensor,
+    z: &Tensor,
+    a: &Tensor,
+    patches: Option<PatchOf<'_>>,
+    scale: f32,
+    activation: Activation,
+) -> Result<Tensor> {
+    let (rows, columns, rank) = (y.rows(), y.columns(), z.columns());
+    let fits = z.rows() == rows && a.columns() == columns * rank && patches.is_none_or(|p| p.fits(rows));
+    ensure!("low_rank_delta", fits, "y {y:?}, z {z:?}, a {a:?}");
+    let mut out = Tensor::uninit(y.device(), y.shape(), DType::F32)?;
+    match y.device() {
+        Device::Cpu(_) => cpu(y, z, a, patches, scale, activation, out.host_mut()),
+        Device::Gpu(device) => gpu(device, y, z, a, patches, scale, activation, &out)?,
+    }
+    Ok(out)
+}
+
+fn gpu(
+    gpu: &Gpu,
+    y: &Tensor,
+    z: &Tensor,
+    a: &Tensor,
+    patches: Option<PatchOf<'_>>,
+    scale: f32,
+    activation: Activation,
+    out: &Tensor,
+) -> Result<()> {
+    let (columns, rank) = (y.columns(), z.columns());
+    let work_per_row = (2 * columns * rank) as u64;
+    for rows in row_chunks(y.rows(), y.row_bytes(), work_per_row, gpu.max_binding()) {
+        let params = Params {
+            rows: rows.len() as u32,
+            columns: columns as u32,
+            rank: rank as u32,
+            inverse_base: patches.map_or(0, |p| p.row * y.rows() + rows.start) as u32,
+            activation: activation.code(),
+            one_patch: u32::from(patches.is_none()),
+            scale,
+        };
+        gpu.dispatch(&Dispatch {
+            variant: &table::PLAIN,
+            entry: "main",
+            bind: &[
+                Bind::rows(y, rows.clone()),
+                Bind::rows(z, rows.clone()),
+                Bind::all(a),
+                Bind::all(patches.map_or(a, |p| p.inverse)),
+                Bind::all(patches.map_or(a, |p| p.patch_of_rank)),
+                Bind::rows(out, rows.clone()),
+            ],
+            params: bytemuck::bytes_of(&params),
+            groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
+            work: work_per_row * rows.len() as u64,
+        })?;
+    }
+    Ok(())
+}
+
+fn cpu(
+    y: &Tensor,
+    z: &Tensor,
+    a: &Tensor,
+    patches: Option<PatchOf<'_>>,
+    scale: f32,
+    activation: Activation,
+    out: &mut [f32],
+) {
+    let (columns, rank) = (y.columns(), z.columns());
+    if columns == 0 {
+        return;
+    }
+    let (y, z, a): (&[f32], &[f32], &[f32]) = (y.host(), z.host(), a.host());
+    let patch_of = patches.as_ref().map(PatchOf::host);
+    out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
+        let patch = patch_of.as_ref().map_or(0, |patch_of| patch_of(i));
+        let (y, z) = (&y[i * columns..][..columns], &z[i * rank..][..rank]);
+        let a = &a[patch * columns * rank..][..columns * rank];
+        vectorised(|| {
+            for o in 0..columns {
+                let delta: f32 = a[o * rank..][..rank].iter().zip(z).map(|(a, z)| a * z).sum();
+                out[o] = y[o] + scale * delta;
+            }
+            activation.apply(out);
+        });
+    });
+}

@@ -1,0 +1,299 @@
+//! `patch_attention`: softmax attention inside the windows of a serialized order,
+//! `out[i, h] = Σ_j softmax_j(q[i, h] · k[j, h] / √d) v[j, h]` over the keys j of the window that i is a query of.
+//!
+//! `qkv` `[n, 3c]` is laid out `[3][head][d]`, as the reference's `qkv` layer leaves it. Windows are ranges of ranks;
+//! a window's keys may begin before its queries (the flash rule of the reference: the last window of a scene
+//! always spans a whole patch). Accumulation is in f32.
+
+use super::{
+    ensure,
+    gather_rows::{gather_seen, gather_span},
+    gemm::{Strides, Write, gemm},
+    math::{self, vectorised},
+};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::MAX_WORK,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{Variant, params, patch_attention as table},
+    },
+};
+use rayon::prelude::*;
+
+params!(patch_attention {
+    heads: u32,
+    head_dim: u32,
+    order_base: u32,
+    blocks: u32,
+    scale: f32,
+    serialized: u32,
+    key_base: u32,
+    query_base: u32,
+    windows: u32,
+});
+
+/// Ranks of the serialized order that attend to each other.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Window {
+    /// First rank whose output this window computes.
+    pub query_start: u32,
+    /// Number of such ranks.
+    pub query_count: u32,
+    /// First rank attended to; not after `query_start`.
+    pub key_start: u32,
+    /// Number of ranks attended to.
+    pub key_count: u32,
+}
+
+/// Queries of a workgroup.
+const QUERIES_PER_GROUP: usize = 64;
+/// The largest head dimension with a GPU variant; published configurations have 16.
+pub const MAX_GPU_HEAD_DIM: usize = 128;
+
+/// `qkv` `[n, 3c]`, `orders` and `inverses` `[r, n]` u32 of which `row` is used, windows that cover every rank once,
+/// in order → `[n, c]`.
+pub fn patch_attention(
+    qkv: &Tensor,
+    heads: usize,
+    orders: &Tensor,
+    inverses: &Tensor,
+    row: usize,
+    windows: &[Window],
+    table: &Tensor,
+) -> Result<Tensor> {
+    let rows = qkv.rows();
+    let divides = heads > 0 && qkv.columns().is_multiple_of(3 * heads);
+    ensure!("patch_attention", divides, "qkv {qkv:?} for {heads} heads");
+    let fits = (row + 1) * rows <= orders.len() && orders.shape() == inverses.shape();
+    ensure!("patch_attention", fits, "row {row} of orders {orders:?}, inverses {inverses:?} for qkv {qkv:?}");
+    ensure!("patch_attention", table.len() == windows.len() * 4, "table {table:?} of {} windows", windows.len());
+    let channels = qkv.columns() / 3;
+    let head_dim = channels / heads;
+    match qkv.device() {
+        Device::Cpu(_) => {
+            let mut out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
+            let host = |t: &Tensor| t.host::<u32>()[row * rows..][..rows].to_vec();
+            cpu(qkv.host(), heads, &host(orders), &host(inverses), windows, out.host_mut());
+            Ok(out)
+        }
+        Device::Gpu(gpu) => {
+            ensure!(
+                "patch_attention",
+                head_dim <= MAX_GPU_HEAD_DIM,
+                "head dimension {head_dim}; at most {MAX_GPU_HEAD_DIM} on a GPU, run this model with `--device cpu`"
+            );
+            let limit = gpu.max_binding();
+            if qkv.byte_range(0..rows).end > limit {
+                return in_spans(gpu, qkv, heads, orders, inverses, row, windows);
+            }
+            let out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
+            let place = Place { order: Some((orders, row * rows)), key_base: 0, query_base: 0 };
+            attend(gpu, qkv, heads, windows, table, place, &out)?;
+            Ok(out)
+        }
+    }
+}
+
+/// Where ranks lie in the operands.
+struct Place<'a> {
+    /// The order and where its row starts; `None` where the operands are in serialized order themselves.
+    order: Option<(&'a Tensor, usize)>,
+    /// The rank of row 0 of `qkv`.
+    key_base: usize,
+    /// The rank of row 0 of `out`.
+    query_base: usize,
+}
+
+/// Dispatches over windows, as many at a time as [`MAX_WORK`] allows.
+fn attend(
+    gpu: &Gpu,
+    qkv: &Tensor,
+    heads: usize,
+    windows: &[Window],
+    table: &Tensor,
+    place: Place<'_>,
+    out: &Tensor,
+) -> Result<()> {
+    let head_dim = out.columns() / heads;
+    let mut first = 0;
+    while first < windows.len() {
+        let work = |w: &Window| 4 * u64::from(w.query_count) * u64::from(w.key_count) * out.columns() as u64;
+        let mut total = work(&windows[first]);
+        let mut end = first + 1;
+        // Rows of the table are 16 bytes: cuts at multiples of 16 keep its ranges aligned.
+        while end < windows.len() && (total < MAX_WORK || end % 16 != 0) {
+            total += work(&windows[end]);
+            end += 1;
+        }
+        let blocks = windows[first..end].iter().map(|w| (w.query_count as usize).div_ceil(QUERIES_PER_GROUP)).max();
+        let blocks = blocks.unwrap_or(0);
+        let params = Params {
+            heads: heads as u32,
+            head_dim: head_dim as u32,
+            order_base: place.order.map_or(0, |(_, base)| base) as u32,
+            blocks: blocks as u32,
+            scale: 1.0 / (head_dim as f32).sqrt(),
+            serialized: u32::from(place.order.is_none()),
+            key_base: place.key_base as u32,
+            query_base: place.query_base as u32,
+            windows: (end - first) as u32,
+        };
+        gpu.dispatch(&Dispatch {
+            variant: variant(head_dim),
+            entry: "main",
+            bind: &[
+                Bind::all(qkv),
+                Bind::all(place.order.map_or(table, |(order, _)| order)),
+                Bind::rows(table, first..end),
+                Bind::all(out),
+            ],
+            params: bytemuck::bytes_of(&params),
+            groups: ((end - first) * blocks * heads) as u32,
+            work: total,
+        })?;
+        first = end;
+    }
+    Ok(())
+}
+
+fn variant(head_dim: usize) -> &'static Variant {
+    match head_dim {
+        8 => &table::D8,
+        16 => &table::D16,
+        32 => &table::D32,
+        64 => &table::D64,
+        128 => &table::D128,
+        ..8 => &table::PADDED_D8,
+        ..16 => &table::PADDED_D16,
+        ..32 => &table::PADDED_D32,
+        ..64 => &table::PADDED_D64,
+        _ => &table::PADDED_D128,
+    }
+}
+
+/// For a `qkv` larger than one binding: spans of windows are gathered into serialized order, attended to there, and
+/// brought back to the points' order.
+fn in_spans(
+    gpu: &Gpu,
+    qkv: &Tensor,
+    heads: usize,
+    orders: &Tensor,
+    inverses: &Tensor,
+    row: usize,
+    windows: &[Window],
+) -> Result<Tensor> {
+    let (device, rows, channels) = (qkv.device(), qkv.rows(), qkv.columns() / 3);
+    let span_rows = (gpu.max_binding() / qkv.row_bytes() as u64) as usize;
+    let out = Tensor::uninit(device, &[rows, channels], DType::F32)?;
+    let mut first = 0;
+    while first < windows.len() {
+        let key_base = windows[first].key_start as usize;
+        let end_of = |w: &Window| (w.query_start + w.query_count).max(w.key_start + w.key_count) as usize;
+        let mut end = first + 1;
+        while end < windows.len() && end_of(&windows[end]) - key_base <= span_rows {
+            end += 1;
+        }
+        let span = &windows[first..end];
+        let last_rank = span.iter().map(end_of).max().unwrap_or(key_base);
+        ensure!(
+            "patch_attention",
+            last_rank - key_base <= span_rows,
+            "a window of {} points passes the binding limit of {} bytes",
+            last_rank - key_base,
+            gpu.max_binding()
+        );
+        let queries = span.iter().map(|w| w.query_count as usize).sum();
+        let gathered = gather_span(orders, row * rows + key_base..row * rows + last_rank, qkv)?;
+        let table = Tensor::from_slice(device, &[span.len(), 4], bytemuck::cast_slice::<Window, u32>(span))?;
+        let query_base = windows[first].query_start as usize;
+        let attended = Tensor::uninit(device, &[queries, channels], DType::F32)?;
+        attend(gpu, &gathered, heads, span, &table, Place { order: None, key_base, query_base }, &attended)?;
+        gather_seen(gpu, inverses, row * rows, &attended, query_base, &out)?;
+        first = end;
+    }
+    Ok(out)
+}
+
+/// Queries of a block whose scores stay in a thread's cache.
+const CPU_QUERIES: usize = 64;
+
+/// Head by head and window by window: a block of queries against all keys of its window, never more scores than the
+/// block's. Each head's result is contiguous in serialized order, and brought back to the points' order at the end.
+fn cpu(qkv: &[f32], heads: usize, order: &[u32], inverse: &[u32], windows: &[Window], out: &mut [f32]) {
+    let rows = order.len();
+    if out.is_empty() {
+        return;
+    }
+    let channels = out.len() / rows;
+    let d = channels / heads;
+    let scale = 1.0 / (d as f32).sqrt();
+    // [head][rank][d]
+    let mut by_head = vec![0.0; out.len()];
+    let mut tasks = Vec::with_capacity(heads * windows.len());
+    let mut rest = by_head.as_mut_slice();
+    for head in 0..heads {
+        for window in windows {
+            let (part, tail) = rest.split_at_mut(window.query_count as usize * d);
+            rest = tail;
+            tasks.push((head, window, part));
+        }
+    }
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (head, window, part)| {
+        let Scratch { queries, keys, values, scores } = scratch;
+        let gather = |into: &mut Vec<f32>, which: usize, start: u32, count: u32| {
+            into.clear();
+            for point in &order[start as usize..(start + count) as usize] {
+                into.extend_from_slice(&qkv[*point as usize * 3 * channels + which * channels + head * d..][..d]);
+            }
+        };
+        gather(queries, 0, window.query_start, window.query_count);
+        gather(keys, 1, window.key_start, window.key_count);
+        gather(values, 2, window.key_start, window.key_count);
+        let key_count = window.key_count as usize;
+        for (q, out) in queries.chunks(CPU_QUERIES * d).zip(part.chunks_mut(CPU_QUERIES * d)) {
+            let count = q.len() / d;
+            scores.resize(CPU_QUERIES * key_count, 0.0);
+            let scores = &mut scores[..count * key_count];
+            let (left, right) = ((q, Strides::rows(d)), (keys.as_slice(), Strides::transposed(d)));
+            gemm([count, key_count, d], scores, key_count, Write::Set, left, right, scale, false);
+            vectorised(|| scores.chunks_exact_mut(key_count).for_each(softmax_row));
+            let (left, right) = ((&*scores, Strides::rows(key_count)), (values.as_slice(), Strides::rows(d)));
+            gemm([count, d, key_count], out, d, Write::Set, left, right, 1.0, false);
+        }
+    });
+    out.par_chunks_exact_mut(channels).zip(inverse).for_each(|(out, rank)| {
+        for (head, out) in out.chunks_exact_mut(d).enumerate() {
+            out.copy_from_slice(&by_head[(head * rows + *rank as usize) * d..][..d]);
+        }
+    });
+}
+
+/// Buffers of one thread, reused from task to task.
+#[derive(Default)]
+struct Scratch {
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+#[inline(always)]
+fn softmax_row(row: &mut [f32]) {
+    let mut lanes = [f32::MIN; 16];
+    for chunk in row.chunks(16) {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane = if *v > *lane { *v } else { *lane });
+    }
+    let largest = lanes.into_iter().fold(f32::MIN, f32::max);
+    let mut sums = [0.0f32; 16];
+    for chunk in row.chunks_mut(16) {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *v = math::exp(*v - largest);
+            *sum += *v;
+        }
+    }
+    let factor = 1.0 / sums.iter().sum::<f32>();
+    row.iter_mut().for_each(|v| *v *= factor);
+}

@@ -1,0 +1,74 @@
+//! `segment_max`: the largest row of every segment, channel by channel (grid pooling's reduction):
+//! `out[s, j] = max of x[members[r], j] over r in [starts[s], starts[s + 1])`.
+
+use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{params, segment_max as table},
+    },
+};
+use rayon::prelude::*;
+
+params!(segment_max { segments: u32, columns: u32, segment_base: u32, lo: u32, hi: u32, accumulate: u32 });
+
+/// `x` `[m, c]`, `members` `[m]` u32 (rows sorted by segment), `starts` `[s + 1]` u32 → `[s, c]`. Every segment has a
+/// member.
+pub fn segment_max(x: &Tensor, members: &Tensor, starts: &Tensor) -> Result<Tensor> {
+    let indices = members.dtype() == DType::U32 && starts.dtype() == DType::U32 && !starts.is_empty();
+    ensure!("segment_max", indices, "members {members:?}, starts {starts:?}");
+    let mut out = Tensor::uninit(x.device(), &[starts.len() - 1, x.columns()], DType::F32)?;
+    match x.device() {
+        Device::Cpu(_) => cpu(x, members.host(), starts.host(), out.host_mut()),
+        Device::Gpu(device) => gpu(device, x, members, starts, &out)?,
+    }
+    Ok(out)
+}
+
+fn gpu(gpu: &Gpu, x: &Tensor, members: &Tensor, starts: &Tensor, out: &Tensor) -> Result<()> {
+    let (columns, limit) = (x.columns(), gpu.max_binding());
+    for (pass, seen) in row_chunks(x.rows(), x.row_bytes(), 1, limit).enumerate() {
+        for rows in row_chunks(out.rows(), out.row_bytes(), columns as u64, limit) {
+            let params = Params {
+                segments: rows.len() as u32,
+                columns: columns as u32,
+                segment_base: rows.start as u32,
+                lo: seen.start as u32,
+                hi: seen.end as u32,
+                accumulate: u32::from(pass > 0),
+            };
+            gpu.dispatch(&Dispatch {
+                variant: &table::PLAIN,
+                entry: "main",
+                bind: &[
+                    Bind::rows(x, seen.clone()),
+                    Bind::all(members),
+                    Bind::all(starts),
+                    Bind::rows(out, rows.clone()),
+                ],
+                params: bytemuck::bytes_of(&params),
+                groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
+                work: x.len() as u64,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn cpu(x: &Tensor, members: &[u32], starts: &[u32], out: &mut [f32]) {
+    let columns = x.columns();
+    if columns == 0 {
+        return;
+    }
+    let x: &[f32] = x.host();
+    out.par_chunks_exact_mut(columns).zip(starts.par_windows(2)).for_each(|(out, bounds)| {
+        out.fill(f32::MIN);
+        for row in &members[bounds[0] as usize..bounds[1] as usize] {
+            let row = &x[*row as usize * columns..][..columns];
+            out.iter_mut().zip(row).for_each(|(y, v)| *y = y.max(*v));
+        }
+    });
+}

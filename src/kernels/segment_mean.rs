@@ -1,0 +1,120 @@
+//! `segment_mean`: the mean row of every segment, `out[s, j] = (sum of x[members[r], j] over the segment) / divisor[s]`.
+//!
+//! One kernel serves pooled coordinates (CSR segments), SNG patch features with zero padding (`divisor` = the padded
+//! length) and the overlapping windows of `low_rank` (ranges, `divisor` = the points that are there).
+
+use super::ensure;
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{params, segment_mean as table},
+    },
+};
+use rayon::prelude::*;
+
+params!(segment_mean {
+    segments: u32,
+    columns: u32,
+    member_base: u32,
+    stride: u32,
+    lo: u32,
+    hi: u32,
+    has_divisor: u32,
+    accumulate: u32,
+});
+
+/// Which rows form a segment: positions in `members`.
+#[derive(Clone, Copy)]
+pub enum Segments<'a> {
+    /// `starts` `[s + 1]`: consecutive runs, divided by their length.
+    Runs(&'a Tensor),
+    /// `ranges` `[s, 2]` as (start, end), and the number to divide each sum by, `[s]` f32.
+    Ranges(&'a Tensor, &'a Tensor),
+}
+
+/// `x` `[m, c]`, `members` u32 `[.., m]` of which row `member_row` is used → `[s, c]`. An empty segment gives zeros.
+pub fn segment_mean(x: &Tensor, members: &Tensor, member_row: usize, segments: Segments<'_>) -> Result<Tensor> {
+    let (bounds, divisor, count) = match segments {
+        Segments::Runs(starts) => (starts, None, starts.len().saturating_sub(1)),
+        Segments::Ranges(ranges, divisor) => (ranges, Some(divisor), ranges.rows()),
+    };
+    let base = member_row * x.rows();
+    ensure!("segment_mean", base + x.rows() <= members.len(), "row {member_row} of members {members:?} for x {x:?}");
+    ensure!("segment_mean", divisor.is_none_or(|d| d.len() == count), "divisor {divisor:?} for {count} segments");
+    let mut out = Tensor::uninit(x.device(), &[count, x.columns()], DType::F32)?;
+    match x.device() {
+        Device::Cpu(_) => {
+            let members = &members.host::<u32>()[base..base + x.rows()];
+            let stride = if divisor.is_some() { 2 } else { 1 };
+            cpu(x, members, bounds.host(), stride, divisor.map(Tensor::host), out.host_mut());
+        }
+        Device::Gpu(device) => gpu(device, x, members, base, bounds, divisor, &out)?,
+    }
+    Ok(out)
+}
+
+fn gpu(
+    gpu: &Gpu,
+    x: &Tensor,
+    members: &Tensor,
+    member_base: usize,
+    bounds: &Tensor,
+    divisor: Option<&Tensor>,
+    out: &Tensor,
+) -> Result<()> {
+    let (segments, columns) = (out.rows(), x.columns());
+    for (pass, seen) in row_chunks(x.rows(), x.row_bytes(), 1, gpu.max_binding()).enumerate() {
+        let params = Params {
+            segments: segments as u32,
+            columns: columns as u32,
+            member_base: member_base as u32,
+            stride: if divisor.is_some() { 2 } else { 1 },
+            lo: seen.start as u32,
+            hi: seen.end as u32,
+            has_divisor: u32::from(divisor.is_some()),
+            accumulate: u32::from(pass > 0),
+        };
+        gpu.dispatch(&Dispatch {
+            variant: &table::PLAIN,
+            entry: "main",
+            bind: &[
+                Bind::rows(x, seen),
+                Bind::all(members),
+                Bind::all(bounds),
+                Bind::all(divisor.unwrap_or(bounds)),
+                Bind::all(out),
+            ],
+            params: bytemuck::bytes_of(&params),
+            groups: (segments * columns.div_ceil(16)) as u32,
+            work: x.len() as u64,
+        })?;
+    }
+    Ok(())
+}
+
+fn cpu(x: &Tensor, members: &[u32], bounds: &[u32], stride: usize, divisor: Option<&[f32]>, out: &mut [f32]) {
+    let columns = x.columns();
+    if columns == 0 {
+        return;
+    }
+    let x: &[f32] = x.host();
+    out.par_chunks_exact_mut(columns).enumerate().for_each(|(s, out)| {
+        let rows = &members[bounds[s * stride] as usize..bounds[s * stride + 1] as usize];
+        // Sums of sums: a whole scene in one segment keeps its precision.
+        out.fill(0.0);
+        let mut partial = vec![0.0; columns];
+        for rows in rows.chunks(256) {
+            partial.fill(0.0);
+            for row in rows {
+                let row = &x[*row as usize * columns..][..columns];
+                partial.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+            }
+            out.iter_mut().zip(&partial).for_each(|(sum, v)| *sum += v);
+        }
+        let divide_by = divisor.map_or(rows.len().max(1) as f32, |d| d[s]);
+        out.iter_mut().for_each(|sum| *sum /= divide_by);
+    });
+}

@@ -1,0 +1,50 @@
+//! `softmax`: `out[i, :] = softmax(x[i, :] · scale)`; the gate of `basis_mix` has scale 1/4.
+
+use super::{ensure, groups_for};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch},
+        shader_table::{params, softmax as table},
+    },
+};
+use rayon::prelude::*;
+
+params!(softmax { rows: u32, columns: u32, scale: f32 });
+
+/// `x` `[n, c]`, c at least 1 → `[n, c]`, rows adding up to 1.
+pub fn softmax(x: &Tensor, scale: f32) -> Result<Tensor> {
+    let columns = x.columns();
+    ensure!("softmax", columns > 0, "x {:?} has no columns", x.shape());
+    let mut out = Tensor::uninit(x.device(), x.shape(), DType::F32)?;
+    match x.device() {
+        Device::Cpu(_) => cpu(x.host(), scale, columns, out.host_mut()),
+        Device::Gpu(gpu) => {
+            for rows in row_chunks(x.rows(), x.row_bytes(), 4 * columns as u64, gpu.max_binding()) {
+                let params = Params { rows: rows.len() as u32, columns: columns as u32, scale };
+                gpu.dispatch(&Dispatch {
+                    variant: &table::PLAIN,
+                    entry: "main",
+                    bind: &[Bind::rows(x, rows.clone()), Bind::rows(&out, rows.clone())],
+                    params: bytemuck::bytes_of(&params),
+                    groups: groups_for(rows.len(), 64),
+                    work: 4 * (columns * rows.len()) as u64,
+                })?;
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn cpu(x: &[f32], scale: f32, columns: usize, out: &mut [f32]) {
+    out.par_chunks_mut(columns).zip(x.par_chunks(columns)).for_each(|(out, x)| {
+        let largest = x.iter().map(|v| v * scale).fold(f32::MIN, f32::max);
+        for (weight, v) in out.iter_mut().zip(x) {
+            *weight = (v * scale - largest).exp();
+        }
+        let total: f32 = out.iter().sum();
+        out.iter_mut().for_each(|weight| *weight /= total);
+    });
+}

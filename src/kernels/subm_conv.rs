@@ -1,0 +1,126 @@
+//! `subm_conv`: the submanifold 3³ convolution of the network's position encoding (spconv's `SubMConv3d`),
+//! `out[p, :] = bias + Σ_o weight[:, o, :] · x[neighbors[p, o], :]` over the 27 offsets o = 9a + 3b + c of
+//! (a - 1, b - 1, c - 1). Outputs exist only at input voxels, absent neighbours contribute nothing.
+
+use super::{
+    ensure,
+    gemm::{Strides, Write, gemm},
+    linear::{BLOCK, variant, widened},
+};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{params, subm_conv as table},
+    },
+};
+use rayon::prelude::*;
+
+params!(subm_conv { rows: u32, columns: u32, inner: u32, lo: u32, hi: u32, accumulate: u32 });
+
+/// Offsets of a 3³ neighbourhood.
+pub const OFFSETS: usize = 27;
+/// The offset of the voxel itself.
+const CENTRE: usize = 13;
+/// An entry of the neighbour table for a voxel that is not there.
+pub const ABSENT: u32 = u32::MAX;
+
+/// `x` `[n, i]`, `weight` `[o, 3, 3, 3, i]`, `bias` `[o]`, `neighbors` `[n, 27]` u32 → `[n, o]`.
+pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
+    let (rows, inner, columns) = (x.rows(), x.columns(), weight.rows());
+    ensure!("subm_conv", weight.columns() == OFFSETS * inner, "x {x:?} against weight {weight:?}");
+    ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
+    let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
+    ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
+    let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
+    match x.device() {
+        Device::Cpu(_) => cpu(x.host(), &widened(weight), bias.host(), neighbors.host(), inner, out.host_mut()),
+        Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, &out)?,
+    }
+    Ok(out)
+}
+
+fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor, out: &Tensor) -> Result<()> {
+    let (inner, columns, limit) = (x.columns(), out.columns(), gpu.max_binding());
+    let all = [&table::F32, &table::F32_VEC4, &table::F16, &table::F16_VEC4, &table::BF16, &table::BF16_VEC4];
+    // An upper bound: scans are surfaces, a third of the offsets is usual.
+    let work_per_row = (2 * OFFSETS * inner * columns) as u64;
+    for (pass, seen) in row_chunks(x.rows(), x.row_bytes(), 1, limit).enumerate() {
+        for rows in row_chunks(x.rows(), out.row_bytes().max(neighbors.row_bytes()), work_per_row, limit) {
+            let params = Params {
+                rows: rows.len() as u32,
+                columns: columns as u32,
+                inner: inner as u32,
+                lo: seen.start as u32,
+                hi: seen.end as u32,
+                accumulate: u32::from(pass > 0),
+            };
+            gpu.dispatch(&Dispatch {
+                variant: variant(weight.dtype(), inner, all),
+                entry: "main",
+                bind: &[
+                    Bind::rows(x, seen.clone()),
+                    Bind::all(weight),
+                    Bind::all(bias),
+                    Bind::rows(neighbors, rows.clone()),
+                    Bind::rows(out, rows.clone()),
+                ],
+                params: bytemuck::bytes_of(&params),
+                groups: (rows.len().div_ceil(BLOCK) * columns.div_ceil(BLOCK)) as u32,
+                work: work_per_row * rows.len() as u64,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Points of a block whose outputs stay in a thread's cache over the offsets.
+const CPU_ROWS: usize = 512;
+
+/// Offset by offset, the neighbours that exist are gathered, multiplied, and added to their points.
+fn cpu(x: &[f32], weight: &[f32], bias: &[f32], neighbors: &[u32], inner: usize, out: &mut [f32]) {
+    let columns = bias.len();
+    if out.is_empty() {
+        return;
+    }
+    let rows = out.len() / columns;
+    let block_rows = rows.div_ceil(rayon::current_num_threads()).clamp(1, CPU_ROWS);
+    let scratch = || (Vec::new(), Vec::new(), Vec::new());
+    out.par_chunks_mut(block_rows * columns).enumerate().for_each_init(
+        scratch,
+        |(points, gathered, products), (i, out)| {
+            let first = i * block_rows;
+            let block = out.len() / columns;
+            let neighbors = &neighbors[first * OFFSETS..][..block * OFFSETS];
+            out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+            for offset in 0..OFFSETS {
+                let right = (&weight[offset * inner..], Strides::transposed(OFFSETS * inner));
+                if offset == CENTRE && (0..block).all(|p| neighbors[p * OFFSETS + offset] as usize == first + p) {
+                    let left = (&x[first * inner..][..block * inner], Strides::rows(inner));
+                    gemm([block, columns, inner], out, columns, Write::Add, left, right, 1.0, false);
+                    continue;
+                }
+                points.clear();
+                gathered.clear();
+                for point in 0..block {
+                    let source = neighbors[point * OFFSETS + offset];
+                    if source != ABSENT {
+                        points.push(point);
+                        gathered.extend_from_slice(&x[source as usize * inner..][..inner]);
+                    }
+                }
+                if points.is_empty() {
+                    continue;
+                }
+                products.resize(points.len() * columns, 0.0);
+                let left = (gathered.as_slice(), Strides::rows(inner));
+                gemm([points.len(), columns, inner], products, columns, Write::Set, left, right, 1.0, false);
+                for (point, product) in points.iter().zip(products.chunks_exact(columns)) {
+                    out[point * columns..][..columns].iter_mut().zip(product).for_each(|(y, p)| *y += p);
+                }
+            }
+        },
+    );
+}
