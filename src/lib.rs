@@ -1,6 +1,7 @@
 //! Segment 3D scans with Point Transformer V3 and PointTPA adapters, on WebGPU or the plain CPU.
 
 mod error;
+pub mod model;
 pub mod scan;
 
 pub use error::{Error, Result};
