@@ -14,10 +14,14 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> index: array<u32>;
+#ifdef ADD
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
-#ifdef ADD
 @group(0) @binding(4) var<storage, read> base: array<f32>;
+#else
+// Words of any type: integers must not pass through a float, which may flush or canonicalise them.
+@group(0) @binding(2) var<storage, read> x: array<u32>;
+@group(0) @binding(3) var<storage, read_write> out: array<u32>;
 #endif
 
 @compute @workgroup_size(256)

@@ -4,6 +4,9 @@ pub mod device;
 mod error;
 #[doc(hidden)]
 pub mod kernels;
+pub mod model;
+pub mod scan;
 
 pub use device::Device;
 pub use error::{Error, Result};
+pub use scan::{LabelSet, PointCloud};

@@ -1,0 +1,236 @@
+//! Ready-made configurations.
+
+use super::config::{AdapterConfig, Backbone, Config, Curve, POINTTPA_BACKBONE, SngMode, Target};
+use super::plan::basis_mix_layer;
+use crate::Result;
+
+/// Features per point: coordinates, colour, normal.
+const IN_CHANNELS: usize = 9;
+
+/// A network without its adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// The reference's `ScanNet` configuration on the Sonata backbone: encoder head, 108.5 million parameters.
+    Base,
+    /// `PTv3`'s default configuration with a decoder: 46.1 million parameters.
+    Small,
+    /// For rooms on a CPU: four stages with a decoder, 1.2 million parameters. Most points are in the finest
+    /// stages, so these are shallow; at a 2 cm grid a window of the coarsest stage still spans a wall of some
+    /// 2.5 by 2.5 metres. The Hilbert curves come first, because shallow stages use only the first of the
+    /// curves and Hilbert keeps neighbours closest together.
+    Rooms,
+}
+
+/// An adapter with its default settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// None.
+    None,
+    /// Static low-rank deltas on the qkv layer of every encoder block.
+    Lora,
+    /// A static bottleneck in every block.
+    Bottleneck,
+    /// Deltas generated per patch, on the qkv layer of the last block of each stage.
+    ///
+    /// A patch is 512 points described by the mean of the 1,024 around them: the window is then what the block's
+    /// attention sees at once (its window is 1,024 points, too), and half a window of stride lets neighbouring
+    /// patches share half of their description, so the weights change gradually along the curve. Where the
+    /// attention window is another, both follow it. Rank, alpha and hidden width of 16 keep the adapters near
+    /// one per cent of the base model; `rooms` has so few parameters that 4 is as much as it can carry.
+    LowRank,
+    /// The released adapters: the last block of each stage is dynamic.
+    BasisMix,
+}
+
+impl Config {
+    /// A ready-made configuration.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if `num_classes` is not valid.
+    pub fn preset(preset: Preset, adapter: AdapterChoice, num_classes: usize) -> Result<Self> {
+        let mut backbone = match preset {
+            Preset::Base => base(),
+            Preset::Small => small(),
+            Preset::Rooms => rooms(),
+        };
+        let sizes = match preset {
+            Preset::Base | Preset::Small => Sizes { rank: 16, hidden: 16, mid: 64 },
+            Preset::Rooms => Sizes { rank: 4, hidden: 4, mid: 16 },
+        };
+        let trained = adapt(&mut backbone, adapter, sizes);
+        let mut config = Self {
+            num_classes,
+            backbone,
+            criteria: serde_json::json!([
+                {"type": "CrossEntropyLoss", "loss_weight": 1.0, "ignore_index": -1},
+                {"type": "LovaszLoss", "mode": "multiclass", "loss_weight": 1.0, "ignore_index": -1},
+            ]),
+            freeze_backbone: trained.is_some(),
+            activate_param: trained.map(|name| vec![name.to_owned()]),
+            ..Self::default()
+        };
+        config.backbone_out_channels = config.head_channels();
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    rank: usize,
+    hidden: usize,
+    mid: usize,
+}
+
+/// Adds an adapter, and returns what the names of its parameters have in common.
+fn adapt(backbone: &mut Backbone, adapter: AdapterChoice, sizes: Sizes) -> Option<&'static str> {
+    let Sizes { rank, hidden, mid } = sizes;
+    let alpha = rank as f64;
+    let targets = vec![Target::Qkv];
+    match adapter {
+        AdapterChoice::None => None,
+        AdapterChoice::Lora => {
+            backbone.adapter = Some(AdapterConfig::Lora { rank, alpha, targets, layers: None });
+            Some("lora")
+        }
+        AdapterChoice::Bottleneck => {
+            backbone.adapter = Some(AdapterConfig::Adapter { mid });
+            Some("adaptive_module")
+        }
+        AdapterChoice::LowRank => {
+            let window = backbone.enc_patch_size[0];
+            let layers = backbone
+                .enc_depths
+                .iter()
+                .scan(0, |end, depth| {
+                    *end += depth;
+                    Some(*end - 1)
+                })
+                .collect();
+            backbone.adapter = Some(AdapterConfig::LowRank {
+                rank,
+                alpha,
+                hidden,
+                window,
+                stride: window / 2,
+                targets,
+                layers: Some(layers),
+            });
+            Some("dpp")
+        }
+        AdapterChoice::BasisMix => {
+            let stages = backbone.stages();
+            let last = backbone.enc_depths.iter().enumerate();
+            backbone.dy_down_layers = Some(last.filter_map(|(s, depth)| basis_mix_layer(s, depth - 1)).collect());
+            backbone.dy_up_layers = Some(Vec::new());
+            backbone.k_list = Some([4, 4, 2, 2, 2][..stages].to_vec());
+            backbone.param_list = Some([200, 100, 50, 20, 10][..stages].to_vec());
+            backbone.mode_list = Some(vec![SngMode::Num; stages]);
+            backbone.adaptive_mid = Some(mid);
+            POINTTPA_BACKBONE.clone_into(&mut backbone.kind);
+            Some("adaptive_module")
+        }
+    }
+}
+
+fn base() -> Backbone {
+    Backbone {
+        in_channels: IN_CHANNELS,
+        order: vec![Curve::Z, Curve::ZTrans, Curve::Hilbert, Curve::HilbertTrans],
+        enc_depths: vec![3, 3, 3, 12, 3],
+        enc_channels: vec![48, 96, 192, 384, 512],
+        enc_num_head: vec![3, 6, 12, 24, 32],
+        enc_patch_size: vec![1024; 5],
+        dec_patch_size: vec![1024; 4],
+        enc_mode: true,
+        ..Backbone::default()
+    }
+}
+
+fn small() -> Backbone {
+    Backbone {
+        in_channels: IN_CHANNELS,
+        order: vec![Curve::Z, Curve::ZTrans, Curve::Hilbert, Curve::HilbertTrans],
+        enc_patch_size: vec![1024; 5],
+        dec_patch_size: vec![1024; 4],
+        ..Backbone::default()
+    }
+}
+
+fn rooms() -> Backbone {
+    Backbone {
+        in_channels: IN_CHANNELS,
+        order: vec![Curve::Hilbert, Curve::HilbertTrans, Curve::Z, Curve::ZTrans],
+        stride: vec![2; 3],
+        enc_depths: vec![1, 1, 2, 2],
+        enc_channels: vec![32, 48, 64, 80],
+        enc_num_head: vec![2, 3, 4, 5],
+        enc_patch_size: vec![256; 4],
+        dec_depths: vec![1; 3],
+        dec_channels: vec![32, 32, 48],
+        dec_num_head: vec![2, 2, 3],
+        dec_patch_size: vec![256; 3],
+        drop_path: 0.1,
+        ..Backbone::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::parameters::{Role, count, count_role};
+
+    const PRESETS: [Preset; 3] = [Preset::Base, Preset::Small, Preset::Rooms];
+
+    #[test]
+    fn presets_have_the_promised_sizes() {
+        let sizes = PRESETS.map(|p| count(&Config::preset(p, AdapterChoice::None, 20).unwrap()));
+        assert_eq!(sizes[0], 108_485_988);
+        assert_eq!(sizes[1], 46_143_892);
+        let released = count(&Config::preset(Preset::Small, AdapterChoice::BasisMix, 20).unwrap());
+        assert!((46_700_000..46_900_000).contains(&released), "{released}");
+        assert!((900_000..1_300_000).contains(&sizes[2]), "{sizes:?}");
+    }
+
+    #[test]
+    fn every_preset_takes_every_adapter() {
+        for preset in PRESETS {
+            for adapter in [
+                AdapterChoice::None,
+                AdapterChoice::Lora,
+                AdapterChoice::Bottleneck,
+                AdapterChoice::LowRank,
+                AdapterChoice::BasisMix,
+            ] {
+                let config = Config::preset(preset, adapter, 13).unwrap();
+                let text = config.to_json().unwrap();
+                assert_eq!(Config::from_json(&text).unwrap(), config, "{preset:?} {adapter:?}");
+                let adapted = count_role(&config, Role::Adapter);
+                assert_eq!(adapted > 0, adapter != AdapterChoice::None, "{preset:?} {adapter:?}");
+                if let Some(names) = &config.activate_param {
+                    let matches = |p: &crate::model::parameters::Parameter| names.iter().all(|n| p.name.contains(n));
+                    let trained = config.parameters().into_iter().filter(matches).map(|p| p.elements()).sum::<u64>();
+                    assert_eq!(trained, adapted, "{preset:?} {adapter:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn low_rank_trains_less_than_two_per_cent() {
+        for preset in PRESETS {
+            let config = Config::preset(preset, AdapterChoice::LowRank, 20).unwrap();
+            let trained = count_role(&config, Role::Adapter) + count_role(&config, Role::Head);
+            let share = trained as f64 / count(&config) as f64;
+            assert!(share > 0.005 && share < 0.02, "{preset:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn released_adapters_sit_in_the_last_block_of_each_stage() {
+        let layers = |preset| Config::preset(preset, AdapterChoice::BasisMix, 20).unwrap().backbone.dy_down_layers;
+        assert_eq!(layers(Preset::Base), Some(vec![2, 5, 8, 20, 23]));
+        assert_eq!(layers(Preset::Small), Some(vec![1, 4, 7, 14, 22]));
+        assert_eq!(layers(Preset::Rooms), Some(vec![0, 3, 7, 10]));
+    }
+}

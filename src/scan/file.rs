@@ -1,0 +1,163 @@
+//! Reading and writing scan files of any format.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::description::{Contents, Description};
+use super::output::write_whole;
+use super::source::Source;
+use super::{LabelSet, PointCloud, ply};
+use crate::{Error, Result};
+
+/// A scan in memory: its points, and the file they came from so that it can be written back unchanged.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// One row per point of the file, in file order.
+    pub cloud: PointCloud,
+    path: PathBuf,
+    contents: Contents,
+    original: Original,
+}
+
+/// What is kept of the file, by format.
+#[derive(Debug, Clone)]
+enum Original {
+    Ply(ply::Original),
+}
+
+impl Scan {
+    /// The file the scan was read from, `-` for standard input.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds, in words and numbers.
+    pub fn describe(&self) -> Description {
+        Description::new(&self.path, &self.cloud, &self.contents)
+    }
+
+    /// The classes that an earlier labelling wrote into the file's comments.
+    pub fn classes(&self) -> Option<LabelSet> {
+        ply::classes_of(&self.contents.comments)
+    }
+
+    /// Writes what [`write_labelled`] writes, to any stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] of the stream.
+    pub fn labelled_to(
+        &self,
+        out: &mut dyn Write,
+        labels: &[i32],
+        confidence: &[f32],
+        set: &LabelSet,
+        recolor: bool,
+    ) -> Result<()> {
+        let labels = self.checked(labels, confidence, set, recolor)?;
+        self.write(&labels, out).map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
+    }
+
+    fn checked<'a>(
+        &self,
+        labels: &'a [i32],
+        confidence: &'a [f32],
+        set: &'a LabelSet,
+        recolor: bool,
+    ) -> Result<ply::Labels<'a>> {
+        for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
+            if length != self.cloud.len() {
+                return Err(Error::Argument {
+                    what: what.into(),
+                    problem: format!("it has {length} rows, and the scan has {} points", self.cloud.len()),
+                    advice: "Give one row per point of the file, in its order".into(),
+                });
+            }
+        }
+        Ok(ply::Labels { ids: labels, confidence, set, recolor })
+    }
+
+    fn write(&self, labels: &ply::Labels, out: &mut dyn Write) -> io::Result<()> {
+        match &self.original {
+            Original::Ply(original) => ply::write_labelled(original, labels, out),
+        }
+    }
+}
+
+/// Reads a scan file; `-` is standard input.
+///
+/// The format is known by the file's content, whatever its name. PLY is read: ascii and binary of either byte order,
+/// points and meshes, properties of any type in any order.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be read, [`Error::Scan`] with the line or byte where it stops making sense.
+pub fn read(path: &Path) -> Result<Scan> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    let bytes = bytes.map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    read_bytes(path, bytes)
+}
+
+/// Reads a scan file that is in memory; `path` is what errors call it.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_bytes(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
+    if ply::is_ply(&bytes) {
+        let (cloud, contents, original) = ply::read(path, bytes)?;
+        return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(original) });
+    }
+    let problem = match bytes.as_slice() {
+        [] => "the file is empty".to_owned(),
+        [0x1f, 0x8b, ..] => "the file is gzip'd".to_owned(),
+        bytes if bytes.starts_with(b"LASF") => "this is a LAS or LAZ file".to_owned(),
+        bytes if bytes.starts_with(b"ASTM-E57") => "this is an E57 file".to_owned(),
+        bytes if bytes.starts_with(b"# .PCD") || bytes.starts_with(b"VERSION") => "this is a PCD file".to_owned(),
+        bytes => format!(
+            "the content is no scan format known here (it starts `{}`)",
+            bytes[..bytes.len().min(8)].escape_ascii()
+        ),
+    };
+    let source = Source { path, bytes: &bytes };
+    Err(source.error("byte 0", &problem, "PLY files can be read: unpack or convert it, for example with CloudCompare"))
+}
+
+/// Writes the scan back, every property untouched and in order, with three more of its vertices: `int label`,
+/// `float scalar_Classification` (the same value) and `float confidence`; and one comment per class,
+/// `comment class 0 wall 174 199 232`. Properties of these names that are there already keep their place and take
+/// the new values. The file appears whole or not at all; `-` is standard output.
+///
+/// `labels`, `[n]`, are ids of `set`, -1 for points without a class; `confidence`, `[n]`, is in `0..=1`. With `recolor` the
+/// colours become those of the classes, black for points without.
+///
+/// # Errors
+///
+/// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] when the file cannot be written.
+pub fn write_labelled(
+    path: &Path,
+    scan: &Scan,
+    labels: &[i32],
+    confidence: &[f32],
+    set: &LabelSet,
+    recolor: bool,
+) -> Result<()> {
+    let labels = scan.checked(labels, confidence, set, recolor)?;
+    write_whole(path, |out| scan.write(&labels, out))
+}
+
+/// Writes a cloud as a fresh binary PLY file with the columns it has and one comment per class of `set`. The file
+/// appears whole or not at all; `-` is standard output.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be written.
+pub fn write_cloud(path: &Path, cloud: &PointCloud, set: &LabelSet) -> Result<()> {
+    write_whole(path, |out| ply::write_cloud(cloud, set, out))
+}

@@ -1,0 +1,137 @@
+//! Reads the PLY files of many other programs and compares what is found with an independent reader's findings.
+//!
+//! The files are not part of this repository: `POINTTPA_SHARED` names the folder, `../shared` otherwise.
+
+use std::path::PathBuf;
+
+use pointtpa::Error;
+use pointtpa::scan::{LabelSet, read, read_bytes};
+
+fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("POINTTPA_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
+        .join("data");
+    if folder.join("ply/expected.tsv").is_file() {
+        Some(folder)
+    } else {
+        println!("skipped: no shared data");
+        None
+    }
+}
+
+/// A type's name in the table.
+fn short(type_name: &str) -> &str {
+    match type_name {
+        "char" | "int8" => "i1",
+        "uchar" | "uint8" => "u1",
+        "short" | "int16" => "i2",
+        "ushort" | "uint16" => "u2",
+        "int" | "int32" => "i4",
+        "uint" | "uint32" => "u4",
+        "float" | "float32" => "f4",
+        "double" | "float64" => "f8",
+        other => other,
+    }
+}
+
+/// `vertex[8](x:f4,y:f4)` of the table: the rows and properties of element `name`.
+fn element<'a>(text: &'a str, name: &str) -> Option<(u64, &'a str)> {
+    let start = text.split(") ").find(|part| part.starts_with(&format!("{name}[")))?;
+    let (count, properties) = start[name.len() + 1..].split_once("](")?;
+    Some((count.parse().ok()?, properties.trim_end_matches(')')))
+}
+
+#[test]
+fn every_real_ply_file_reads_as_another_reader_found_it_or_is_refused_with_a_place() {
+    let Some(folder) = shared() else { return };
+    let table = std::fs::read_to_string(folder.join("ply/expected.tsv")).unwrap();
+    let (mut read_count, mut refused) = (0, Vec::new());
+    for row in table.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let path = folder.join(columns[0]);
+        let expected = element(columns[5], "vertex");
+        let scan = match read(&path) {
+            Ok(scan) => scan,
+            Err(Error::Scan { at, problem, advice, .. }) => {
+                assert!(at.starts_with("line ") || at.starts_with("byte "), "{}: {at}: {problem}", columns[0]);
+                assert!(!advice.is_empty());
+                refused.push((columns[0].to_owned(), columns[4].to_owned(), format!("{at}: {problem}")));
+                // Files that hold no points in space are refused; nothing else the other reader took is.
+                assert!(expected.is_none() || columns[4] != "ok", "{}: {at}: {problem}", columns[0]);
+                continue;
+            }
+            Err(other) => panic!("{}: {other}", columns[0]),
+        };
+        read_count += 1;
+        let description = scan.describe();
+        assert_eq!(description.points, scan.cloud.len());
+        assert!(!description.to_string().is_empty());
+        let Some((count, properties)) = expected else { continue };
+        assert_eq!(description.points as u64, count, "{}", columns[0]);
+        assert!(description.format.ends_with(columns[2]), "{}", columns[0]);
+        let found: Vec<String> = description
+            .properties
+            .iter()
+            .map(|property| {
+                let (name, type_name) = property.rsplit_once(':').unwrap();
+                format!("{name}:{}", short(type_name))
+            })
+            .collect();
+        // The table cuts long rows off.
+        assert!(found.join(",").starts_with(properties) || columns[5].len() > 200, "{}: {found:?}", columns[0]);
+        if let Some((faces, _)) = element(columns[5], "face") {
+            assert_eq!(description.faces as u64, faces, "{}", columns[0]);
+        }
+    }
+    for (file, reference, why) in &refused {
+        println!("refused {file} (reference: {reference}): {why}");
+    }
+    println!("{read_count} files read, {} refused", refused.len());
+    assert!(read_count >= 100, "only {read_count} files were read");
+}
+
+#[test]
+fn every_real_ply_file_is_written_back_unchanged_but_for_the_labels() {
+    let Some(folder) = shared() else { return };
+    let table = std::fs::read_to_string(folder.join("ply/expected.tsv")).unwrap();
+    let set = LabelSet::rooms();
+    for row in table.lines().skip(1) {
+        let path = folder.join(row.split('\t').next().unwrap());
+        let Ok(scan) = read(&path) else { continue };
+        let labels: Vec<i32> = (0..scan.cloud.len() as i32).map(|i| i % 22 - 1).collect();
+        let confidence: Vec<f32> = (0..labels.len()).map(|i| i as f32 / 7.0).collect();
+        let mut first = Vec::new();
+        scan.labelled_to(&mut first, &labels, &confidence, &set, false).unwrap();
+        let again = read_bytes(&path, first.clone()).unwrap();
+        let (mut before, mut after) = (scan.cloud.clone(), again.cloud.clone());
+        assert_eq!(after.labels.take().unwrap(), labels, "{}", path.display());
+        before.labels = None;
+        // Bit by bit, because NaN equals nothing.
+        assert_eq!(format!("{before:?}"), format!("{after:?}"), "{}", path.display());
+        let kept = |d: pointtpa::scan::Description| (d.format, d.elements, d.faces, d.low, d.high, d.color_range);
+        assert_eq!(kept(scan.describe()), kept(again.describe()), "{}", path.display());
+        assert_eq!(again.classes().unwrap().classes, set.classes);
+        // A second labelling with the same labels finds its properties there and changes nothing.
+        let mut second = Vec::new();
+        again.labelled_to(&mut second, &labels, &confidence, &set, false).unwrap();
+        assert!(first == second, "{}", path.display());
+    }
+}
+
+#[test]
+fn real_scans_are_described_as_what_they_are() {
+    let Some(folder) = shared() else { return };
+    for (file, points) in [("region_growing_rgb_tutorial_zup_1cm.ply", 55_976), ("pcl_office1_zup_1cm.ply", 180_931)] {
+        let description = read(&folder.join("scans").join(file)).unwrap().describe();
+        println!("{description}");
+        assert_eq!(description.points, points);
+        assert_eq!(description.up.unwrap().answer, "+z", "{file}");
+        assert_eq!(description.units.unwrap().answer, "metres", "{file}");
+        let [low, high] = description.color_range.unwrap();
+        assert!(low >= 0.0 && high > 100.0 && high <= 255.0);
+    }
+    for other in ["pcl_office1.pcd", "loadersgl_indoor.laz"] {
+        let error = read(&folder.join("scans").join(other)).unwrap_err().to_string();
+        assert!(error.contains("PLY files can be read"), "{error}");
+    }
+}
