@@ -1,4 +1,4 @@
-// patch_attention: out[i, h] = sum over the window's keys j of softmax_j(q[i, h] . k[j, h] / sqrt(d)) v[j, h]
+// patch_attention: out[i, h] = sum over the window's keys j of softmax_j(q[i, h] . k[j, h] * scale) v[j, h]
 //   1 qkv [n, 3 * heads * d] as [3][head][d]   2 order [.., n], a row of it from `order_base`   3 windows [w, 4]
 //   4 out [n, heads * d]
 // A window is (query_start, query_count, key_start, key_count) in ranks of the serialized order. One invocation is

@@ -1,5 +1,5 @@
 //! `patch_attention`: softmax attention inside the windows of a serialized order,
-//! `out[i, h] = Σ_j softmax_j(q[i, h] · k[j, h] / √d) v[j, h]` over the keys j of the window that i is a query of.
+//! `out[i, h] = Σ_j softmax_j(scale · q[i, h] · k[j, h]) v[j, h]`, scale usually 1/√d, over the keys j of the window that i is a query of.
 //!
 //! `qkv` `[n, 3c]` is laid out `[3][head][d]`, as the reference's `qkv` layer leaves it. Windows are ranges of ranks;
 //! a window's keys may begin before its queries (the flash rule of the reference: the last window of a scene
@@ -58,6 +58,7 @@ pub const MAX_GPU_HEAD_DIM: usize = 128;
 pub fn patch_attention(
     qkv: &Tensor,
     heads: usize,
+    scale: f32,
     orders: &Tensor,
     inverses: &Tensor,
     row: usize,
@@ -76,7 +77,7 @@ pub fn patch_attention(
         Device::Cpu(_) => {
             let mut out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
             let host = |t: &Tensor| t.host::<u32>()[row * rows..][..rows].to_vec();
-            cpu(qkv.host(), heads, &host(orders), &host(inverses), windows, out.host_mut());
+            cpu(qkv.host(), heads, scale, &host(orders), &host(inverses), windows, out.host_mut());
             Ok(out)
         }
         Device::Gpu(gpu) => {
@@ -87,11 +88,11 @@ pub fn patch_attention(
             );
             let limit = gpu.max_binding();
             if qkv.byte_range(0..rows).end > limit {
-                return in_spans(gpu, qkv, heads, orders, inverses, row, windows);
+                return in_spans(gpu, qkv, heads, scale, orders, inverses, row, windows);
             }
             let out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
             let place = Place { order: Some((orders, row * rows)), key_base: 0, query_base: 0 };
-            attend(gpu, qkv, heads, windows, table, place, &out)?;
+            attend(gpu, qkv, heads, scale, windows, table, place, &out)?;
             Ok(out)
         }
     }
@@ -112,6 +113,7 @@ fn attend(
     gpu: &Gpu,
     qkv: &Tensor,
     heads: usize,
+    scale: f32,
     windows: &[Window],
     table: &Tensor,
     place: Place<'_>,
@@ -135,7 +137,7 @@ fn attend(
             head_dim: head_dim as u32,
             order_base: place.order.map_or(0, |(_, base)| base) as u32,
             blocks: blocks as u32,
-            scale: 1.0 / (head_dim as f32).sqrt(),
+            scale,
             serialized: u32::from(place.order.is_none()),
             key_base: place.key_base as u32,
             query_base: place.query_base as u32,
@@ -180,6 +182,7 @@ fn in_spans(
     gpu: &Gpu,
     qkv: &Tensor,
     heads: usize,
+    scale: f32,
     orders: &Tensor,
     inverses: &Tensor,
     row: usize,
@@ -210,7 +213,7 @@ fn in_spans(
         let table = Tensor::from_slice(device, &[span.len(), 4], bytemuck::cast_slice::<Window, u32>(span))?;
         let query_base = windows[first].query_start as usize;
         let attended = Tensor::uninit(device, &[queries, channels], DType::F32)?;
-        attend(gpu, &gathered, heads, span, &table, Place { order: None, key_base, query_base }, &attended)?;
+        attend(gpu, &gathered, heads, scale, span, &table, Place { order: None, key_base, query_base }, &attended)?;
         gather_seen(gpu, inverses, row * rows, &attended, query_base, &out)?;
         first = end;
     }
@@ -222,14 +225,13 @@ const CPU_QUERIES: usize = 64;
 
 /// Head by head and window by window: a block of queries against all keys of its window, never more scores than the
 /// block's. Each head's result is contiguous in serialized order, and brought back to the points' order at the end.
-fn cpu(qkv: &[f32], heads: usize, order: &[u32], inverse: &[u32], windows: &[Window], out: &mut [f32]) {
+fn cpu(qkv: &[f32], heads: usize, scale: f32, order: &[u32], inverse: &[u32], windows: &[Window], out: &mut [f32]) {
     let rows = order.len();
     if out.is_empty() {
         return;
     }
     let channels = out.len() / rows;
     let d = channels / heads;
-    let scale = 1.0 / (d as f32).sqrt();
     // [head][rank][d]
     let mut by_head = vec![0.0; out.len()];
     let mut tasks = Vec::with_capacity(heads * windows.len());

@@ -1,0 +1,120 @@
+//! Linear layers with a low-rank delta: PointTPA's dynamic parameter projection, and its static special case, `LoRA`.
+
+use super::{
+    context::Context,
+    layers::{Linear, Loader},
+    plan::DeltaPlan,
+    scene::Scene,
+};
+use crate::{
+    Result,
+    device::Tensor,
+    geometry::patches::PatchSpec,
+    kernels::{
+        Activation,
+        gather_rows::{gather_rows, gather_span},
+        linear::{Epilogue, linear},
+        low_rank_delta::low_rank_delta,
+    },
+};
+
+/// A linear layer, and what is added to it.
+pub(super) struct AdaptedLinear {
+    base: Linear,
+    delta: Option<Delta>,
+}
+
+enum Delta {
+    /// `y += scale · a (b x)`
+    Lora { a: Tensor, b: Tensor, scale: f32 },
+    /// `y += scale · A_p (B x)`, `A_p = W2 GELU(W1 f_p + b1) + b2`, f_p the mean of x over patch p.
+    LowRank { b: Tensor, hidden: Linear, generator: Linear, spec: PatchSpec, scale: f32 },
+}
+
+impl AdaptedLinear {
+    pub(super) fn load(
+        loader: &Loader<'_>,
+        prefix: &str,
+        outputs: usize,
+        bias: bool,
+        plan: Option<DeltaPlan>,
+    ) -> Result<Self> {
+        let base = Linear::load(loader, prefix, outputs, bias)?;
+        let delta = match plan {
+            None => None,
+            Some(DeltaPlan::Lora { rank, scale }) => Some(Delta::Lora {
+                a: loader.vector(&format!("{prefix}.lora.a"))?.reshaped(&[1, outputs * rank])?,
+                b: loader.weight(&format!("{prefix}.lora.b"), rank)?,
+                scale,
+            }),
+            Some(DeltaPlan::LowRank { rank, scale, hidden, window, stride }) => Some(Delta::LowRank {
+                b: loader.weight(&format!("{prefix}.dpp.down.weight"), rank)?,
+                hidden: Linear::load(loader, &format!("{prefix}.dpp.gen.0"), hidden, true)?,
+                generator: Linear::load(loader, &format!("{prefix}.dpp.gen.2"), outputs * rank, true)?,
+                spec: PatchSpec::Sliding { window, stride },
+                scale,
+            }),
+        };
+        Ok(Self { base, delta })
+    }
+
+    /// `x` `[n, i]` → `[n, o]`; `row` is the block's serialized order, `name` the layer's in a record. A residual
+    /// goes with [`Activation::None`] only.
+    pub(super) fn forward(
+        &self,
+        context: &mut Context<'_>,
+        name: &dyn Fn(&str) -> String,
+        scene: &Scene<'_>,
+        row: usize,
+        x: &Tensor,
+        activation: Activation,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let Some(delta) = &self.delta else { return self.base.forward(x, activation, residual) };
+        debug_assert!(residual.is_none() || activation == Activation::None);
+        let y = self.base.forward(x, Activation::None, residual)?;
+        match delta {
+            Delta::Lora { a, b, scale } => {
+                let z = linear(x, b, Epilogue::default())?;
+                record_delta(context, name, &y, |zero| low_rank_delta(zero, &z, a, None, *scale, Activation::None))?;
+                low_rank_delta(&y, &z, a, None, *scale, activation)
+            }
+            Delta::LowRank { b, hidden, generator, spec, scale } => {
+                let table = scene.patches(*spec)?;
+                let patches = Some(scene.patch_of(row, &table));
+                let features = scene.patch_mean(x, row, &table)?;
+                context.record(|| name("patch_feat"), &features);
+                let a = generator.forward(&hidden.forward(&features, Activation::Gelu, None)?, Activation::None, None)?;
+                context.record(|| name("patch_a"), &a);
+                if context.records() {
+                    let n = x.rows();
+                    let ranks = gather_span(&scene.stage.inverses.reshaped(&[scene.stage.inverses.len()])?, row * n..(row + 1) * n, &iota(x, n)?)?;
+                    context.record(|| name("patch_id"), &gather_rows(&ranks, &table.patch_of_rank)?);
+                }
+                let z = linear(x, b, Epilogue::default())?;
+                record_delta(context, name, &y, |zero| {
+                    low_rank_delta(zero, &z, &a, patches, *scale, Activation::None)
+                })?;
+                low_rank_delta(&y, &z, &a, patches, *scale, activation)
+            }
+        }
+    }
+}
+
+fn iota(like: &Tensor, n: usize) -> Result<Tensor> {
+    Tensor::from_slice(like.device(), &[n], &(0..n as u32).collect::<Vec<_>>())
+}
+
+/// Records the delta alone: what it adds to nothing.
+fn record_delta(
+    context: &mut Context<'_>,
+    name: &dyn Fn(&str) -> String,
+    y: &Tensor,
+    delta: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<()> {
+    if context.records() {
+        let zero = Tensor::from_slice(y.device(), y.shape(), &vec![0.0f32; y.len()])?;
+        context.record(|| name("delta"), &delta(&zero)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Parameters on a device, and the layers they form.
+
+use super::{
+    config::Config,
+    parameters::Parameter,
+    tensor_file::{Dtype, HostTensor},
+    weights::{Missing, ModelFile},
+};
+use crate::{
+    Error, Result,
+    device::{DType, Device, Tensor},
+    kernels::{
+        Activation,
+        layer_norm::layer_norm,
+        linear::{Epilogue, linear},
+    },
+};
+use std::collections::HashMap;
+
+/// Brings parameters from a model file to a device, one tensor at a time.
+pub(super) struct Loader<'a> {
+    device: &'a Device,
+    file: &'a ModelFile,
+    /// Parameters that the file lacks and the caller allowed to start at random.
+    absent: HashMap<String, Parameter>,
+    seed: u64,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(device: &'a Device, file: &'a ModelFile, config: &Config, missing: &Missing, seed: u64) -> Self {
+        let parameters = config.parameters().into_iter();
+        let absent = parameters.filter(|p| missing.names.contains(&p.name)).map(|p| (p.name.clone(), p)).collect();
+        Self { device, file, absent, seed }
+    }
+
+    fn host(&self, name: &str) -> Result<HostTensor> {
+        self.absent.get(name).map_or_else(|| self.file.read(name), |parameter| Ok(parameter.initial(self.seed)))
+    }
+
+    /// A weight in the type it is stored in, as `[rows, everything else]`.
+    pub(super) fn weight(&self, name: &str, rows: usize) -> Result<Tensor> {
+        let tensor = self.host(name)?;
+        let dtype = match tensor.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            _ => {
+                return Err(Error::Model {
+                    path: self.file.path().to_owned(),
+                    problem: format!("{name} is stored as {}", tensor.dtype.name()),
+                    advice: "Store weights as F32, F16 or BF16".into(),
+                });
+            }
+        };
+        let columns = tensor.shape.iter().product::<usize>() / rows.max(1);
+        Tensor::from_bytes(self.device, &[rows, columns], dtype, &tensor.bytes)
+    }
+
+    /// A parameter widened to f32: vectors are small, and kernels read them as they are.
+    pub(super) fn vector(&self, name: &str) -> Result<Tensor> {
+        let tensor = self.host(name)?;
+        Tensor::from_slice(self.device, &[tensor.bytes.len() / tensor.dtype.size()], &tensor.to_f32()?)
+    }
+
+    /// Columns of a weight `[rows, columns]`, in the type it is stored in.
+    pub(super) fn weight_columns(&self, name: &str, columns: std::ops::Range<usize>) -> Result<Tensor> {
+        let tensor = self.host(name)?;
+        let (rows, width, size) = (tensor.shape[0], tensor.shape[1], tensor.dtype.size());
+        let part = HostTensor {
+            bytes: tensor
+                .bytes
+                .chunks_exact(width * size)
+                .flat_map(|row| &row[columns.start * size..columns.end * size])
+                .copied()
+                .collect(),
+            shape: vec![rows, columns.len()],
+            ..tensor
+        };
+        // Widened: the head is small, and its parts need not be whole words.
+        Tensor::from_slice(self.device, &part.shape, &part.to_f32()?)
+    }
+}
+
+/// `nn.Linear`: weight `[o, i]`, bias `[o]`.
+pub(super) struct Linear {
+    pub(super) weight: Tensor,
+    pub(super) bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// The layer whose parameters start with `prefix`.
+    pub(super) fn load(loader: &Loader<'_>, prefix: &str, outputs: usize, bias: bool) -> Result<Self> {
+        Ok(Self {
+            weight: loader.weight(&format!("{prefix}.weight"), outputs)?,
+            bias: if bias { Some(loader.vector(&format!("{prefix}.bias"))?) } else { None },
+        })
+    }
+
+    /// `[n, i]` → `[n, o]`.
+    pub(super) fn forward(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+        linear(x, &self.weight, Epilogue { bias: self.bias.as_ref(), activation, residual })
+    }
+}
+
+/// `nn.LayerNorm` over the channels.
+pub(super) struct LayerNorm {
+    gamma: Tensor,
+    beta: Tensor,
+}
+
+impl LayerNorm {
+    /// The layer whose parameters start with `prefix`.
+    pub(super) fn load(loader: &Loader<'_>, prefix: &str) -> Result<Self> {
+        Ok(Self {
+            gamma: loader.vector(&format!("{prefix}.weight"))?,
+            beta: loader.vector(&format!("{prefix}.bias"))?,
+        })
+    }
+
+    /// `[n, c]` → `[n, c]`.
+    pub(super) fn forward(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+        layer_norm(x, &self.gamma, &self.beta, activation, residual)
+    }
+}

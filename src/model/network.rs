@@ -1,0 +1,199 @@
+//! The whole network in forward order: Point Transformer V3 (mode 2) with an encoder head or a decoder.
+
+use super::{
+    block::Block,
+    config::{Config, Curve as CurveName},
+    context::Context,
+    embedding::Embedding,
+    head::{Head, joined_features, pooling_into},
+    layers::Loader,
+    pooling::{GridPooling, GridUnpooling},
+    scene::Scene,
+    weights::{Missing, ModelFile, ModelInfo},
+};
+use crate::{
+    Error, Result,
+    device::{DType, Device, Tensor},
+    geometry::pyramid::{Pyramid, StageSpec},
+    kernels::serialize::Curve,
+};
+
+/// A model on a device.
+pub struct Model {
+    device: Device,
+    config: Config,
+    info: ModelInfo,
+    embedding: Embedding,
+    encoder: Vec<EncoderStage>,
+    /// Coarsest first, as they run.
+    decoder: Vec<DecoderStage>,
+    head: Head,
+}
+
+struct EncoderStage {
+    pooling: Option<GridPooling>,
+    blocks: Vec<Block>,
+}
+
+struct DecoderStage {
+    stage: usize,
+    unpooling: GridUnpooling,
+    blocks: Vec<Block>,
+}
+
+impl Model {
+    /// Brings a model file's weights to a device. Everything the configuration needs must be there in the right
+    /// shape; with `allow_missing`, what is not there starts at random from that seed, and is returned by name.
+    pub fn load(device: &Device, file: &ModelFile, allow_missing: Option<u64>) -> Result<(Self, Missing)> {
+        let config = file.config().clone();
+        let missing = file.check_against(&config, allow_missing.is_some())?;
+        let loader = Loader::new(device, file, &config, &missing, allow_missing.unwrap_or(0));
+        let backbone = &config.backbone;
+        let blocks = |stage, is_decoder| -> Result<Vec<Block>> {
+            config.stage_plans(stage, is_decoder).iter().map(|plan| Block::load(&loader, plan)).collect()
+        };
+        let mut encoder = Vec::new();
+        for (stage, channels) in backbone.enc_channels.iter().enumerate() {
+            let pooling = if stage > 0 { Some(GridPooling::load(&loader, stage, *channels)?) } else { None };
+            encoder.push(EncoderStage { pooling, blocks: blocks(stage, false)? });
+        }
+        let mut decoder = Vec::new();
+        for stage in (0..backbone.decoder_stages()).rev() {
+            let unpooling = GridUnpooling::load(&loader, stage, backbone.dec_channels[stage])?;
+            decoder.push(DecoderStage { stage, unpooling, blocks: blocks(stage, true)? });
+        }
+        let model = Self {
+            embedding: Embedding::load(&loader, &config)?,
+            head: Head::load(&loader, &config)?,
+            encoder,
+            decoder,
+            device: device.clone(),
+            info: file.info().clone(),
+            config,
+        };
+        Ok((model, missing))
+    }
+
+    /// The device it lives on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Classes, voxel size, input features, licence.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// What a pyramid for this model needs to know of every stage.
+    pub fn stage_specs(&self) -> Vec<StageSpec> {
+        stage_specs(&self.config)
+    }
+
+    /// `features` `[n, in_channels]` of the pyramid's finest points → logits `[n, classes]`.
+    pub fn forward(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Tensor> {
+        let features = self.backbone(context, pyramid, features)?;
+        if context.records() {
+            joined_features(context, pyramid, &features)?;
+        }
+        context.step("head", 1.0)?;
+        let logits = self.head.forward(pyramid, &features)?;
+        context.record(|| "out.logits".into(), &logits);
+        Ok(logits)
+    }
+
+    /// The features that the head reads, `[n, channels]`: what "points like this one" are compared by.
+    pub fn features(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Tensor> {
+        let features = self.backbone(context, pyramid, features)?;
+        joined_features(context, pyramid, &features)
+    }
+
+    /// The features of every stage that the head reads, finest first.
+    fn backbone(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Vec<Tensor>> {
+        let finest = pyramid.stages.first().map_or(0, |stage| stage.orders.columns());
+        let expected = [finest, self.config.backbone.in_channels];
+        if pyramid.stages.len() != self.encoder.len() || features.shape() != expected || features.dtype() != DType::F32 {
+            return Err(Error::Argument {
+                what: "features".into(),
+                problem: format!(
+                    "{features:?} and {} stages do not fit a network of {} stages and {} input channels over {finest} points",
+                    pyramid.stages.len(),
+                    self.encoder.len(),
+                    self.config.backbone.in_channels
+                ),
+                advice: "Build the pyramid with this model's `stage_specs`".into(),
+            });
+        }
+        let scenes: Vec<Scene<'_>> = pyramid.stages.iter().map(Scene::new).collect();
+        let total = self.blocks().max(1);
+        let mut done = 0;
+        let mut run = |context: &mut Context<'_>, name: &str, blocks: &[Block], scene: &Scene<'_>, mut x: Tensor| {
+            for block in blocks {
+                context.step(name, f64::from(done) / f64::from(total))?;
+                x = block.forward(context, scene, x)?;
+                done += 1;
+            }
+            Ok::<_, Error>(x)
+        };
+
+        let mut x = self.embedding.forward(context, features)?;
+        let mut outputs = Vec::new();
+        for (stage, encoder) in self.encoder.iter().enumerate() {
+            if let Some(pooling) = &encoder.pooling {
+                x = pooling.forward(context, pooling_into(&pyramid.stages[stage]), &x)?;
+            }
+            let name = format!("enc{stage}");
+            x = run(context, &name, &encoder.blocks, &scenes[stage], x)?;
+            context.record(|| format!("{name}.out"), &x);
+            outputs.push(x.clone());
+        }
+        if self.config.backbone.enc_mode || self.decoder.is_empty() {
+            return Ok(outputs);
+        }
+        outputs.pop();
+        for decoder in &self.decoder {
+            let skip = outputs.pop().expect("one encoder stage for each decoder stage");
+            let pooling = pooling_into(&pyramid.stages[decoder.stage + 1]);
+            x = decoder.unpooling.forward(context, pooling, &x, &skip)?;
+            drop(skip);
+            let name = format!("dec{}", decoder.stage);
+            x = run(context, &name, &decoder.blocks, &scenes[decoder.stage], x)?;
+            context.record(|| format!("{name}.out"), &x);
+        }
+        Ok(vec![x])
+    }
+
+    fn blocks(&self) -> u32 {
+        let encoder = self.encoder.iter().map(|stage| stage.blocks.len());
+        let decoder = self.decoder.iter().map(|stage| stage.blocks.len());
+        encoder.chain(decoder).sum::<usize>() as u32
+    }
+}
+
+/// The curves, windows and strides of a configuration's stages.
+pub fn stage_specs(config: &Config) -> Vec<StageSpec> {
+    let backbone = &config.backbone;
+    let curves: Vec<Curve> = backbone.order.iter().map(|curve| (*curve).into()).collect();
+    (0..backbone.stages())
+        .map(|stage| StageSpec {
+            curves: curves.clone(),
+            patch_size: backbone.patch_size(stage).unwrap_or(1),
+            stride_to_next: backbone.stride.get(stage).copied(),
+        })
+        .collect()
+}
+
+impl From<CurveName> for Curve {
+    fn from(name: CurveName) -> Self {
+        match name {
+            CurveName::Z => Self::Z,
+            CurveName::ZTrans => Self::ZTrans,
+            CurveName::Hilbert => Self::Hilbert,
+            CurveName::HilbertTrans => Self::HilbertTrans,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Between stages: grid pooling on the way down, grid unpooling on the way up.
+
+use super::{
+    context::Context,
+    layers::{LayerNorm, Linear, Loader},
+};
+use crate::{
+    Result,
+    device::Tensor,
+    geometry::pyramid::Pooling,
+    kernels::{Activation, gather_rows::add_rows, segment_max::segment_max},
+};
+
+/// `GELU(LN(max over the cell of Linear(x)))`.
+pub(super) struct GridPooling {
+    stage: usize,
+    proj: Linear,
+    norm: LayerNorm,
+}
+
+impl GridPooling {
+    /// The pooling that leads into `stage`.
+    pub(super) fn load(loader: &Loader<'_>, stage: usize, channels: usize) -> Result<Self> {
+        let prefix = format!("backbone.enc.enc{stage}.down");
+        Ok(Self {
+            stage,
+            proj: Linear::load(loader, &format!("{prefix}.proj"), channels, true)?,
+            norm: LayerNorm::load(loader, &format!("{prefix}.norm.0"))?,
+        })
+    }
+
+    /// Fine features `[n, c]` → coarse features `[cells, c']`.
+    pub(super) fn forward(&self, context: &mut Context<'_>, pooling: &Pooling, fine: &Tensor) -> Result<Tensor> {
+        let projected = self.proj.forward(fine, Activation::None, None)?;
+        let pooled = segment_max(&projected, &pooling.members, &pooling.starts)?;
+        let pooled = self.norm.forward(&pooled, Activation::Gelu, None)?;
+        context.record(|| format!("stage{}.pooled_feat", self.stage), &pooled);
+        Ok(pooled)
+    }
+}
+
+/// `GELU(LN(Linear(skip))) + GELU(LN(Linear(coarse)))` of each point's cell.
+pub(super) struct GridUnpooling {
+    stage: usize,
+    proj: Linear,
+    proj_norm: LayerNorm,
+    skip: Linear,
+    skip_norm: LayerNorm,
+}
+
+impl GridUnpooling {
+    /// The unpooling that leads into decoder stage `stage`.
+    pub(super) fn load(loader: &Loader<'_>, stage: usize, channels: usize) -> Result<Self> {
+        let prefix = format!("backbone.dec.dec{stage}.up");
+        Ok(Self {
+            stage,
+            proj: Linear::load(loader, &format!("{prefix}.proj.0"), channels, true)?,
+            proj_norm: LayerNorm::load(loader, &format!("{prefix}.proj.1"))?,
+            skip: Linear::load(loader, &format!("{prefix}.proj_skip.0"), channels, true)?,
+            skip_norm: LayerNorm::load(loader, &format!("{prefix}.proj_skip.1"))?,
+        })
+    }
+
+    /// Coarse features `[cells, c]` and the encoder's fine features `[n, c']` → `[n, c'']`.
+    pub(super) fn forward(
+        &self,
+        context: &mut Context<'_>,
+        pooling: &Pooling,
+        coarse: &Tensor,
+        fine: &Tensor,
+    ) -> Result<Tensor> {
+        let name = |part: &str| format!("dec{}.up{part}", self.stage);
+        let coarse = self.proj.forward(coarse, Activation::None, None)?;
+        let coarse = self.proj_norm.forward(&coarse, Activation::Gelu, None)?;
+        context.record(|| name(".proj"), &coarse);
+        let skip = self.skip.forward(fine, Activation::None, None)?;
+        let skip = self.skip_norm.forward(&skip, Activation::Gelu, None)?;
+        context.record(|| name(".proj_skip"), &skip);
+        let sum = add_rows(&skip, &pooling.cluster, &coarse)?;
+        context.record(|| name(""), &sum);
+        Ok(sum)
+    }
+}
