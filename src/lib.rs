@@ -2,6 +2,7 @@
 
 mod error;
 pub mod scan;
+pub mod synth;
 
 pub use error::{Error, Result};
 pub use scan::{LabelSet, PointCloud};
