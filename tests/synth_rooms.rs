@@ -142,7 +142,8 @@ fn depth_noise_grows_with_the_distance() {
         let floor = points_of(&scan(&room, &options, 3), FLOOR);
         (floor.iter().map(|p| p[2] * p[2]).sum::<f32>() / floor.len() as f32).sqrt()
     };
-    assert!(spread(0.0) < 1e-5, "{}", spread(0.0));
+    // The hallway's floor behind an open door lies 1 mm lower.
+    assert!(spread(0.0) < 1e-3, "{}", spread(0.0));
     assert!(spread(0.004) > 0.002 && spread(0.004) < 0.05, "{}", spread(0.004));
 }
 

@@ -197,6 +197,7 @@ fn take_picture(room: &Room, tree: &Tree, pose: &Pose, options: &ScannerOptions,
 fn thin(pictures: Vec<Vec<Sample>>, cell: f32) -> Vec<Sample> {
     // The set only answers whether a cell was there; its order is never seen.
     let mut taken = HashSet::new();
-    let key = |position: Vec3| (position / cell.max(1e-4)).floor().as_ivec3();
+    // Cells are centred on whole multiples, so that a noisy floor at zero fills one layer of cells and not two.
+    let key = |position: Vec3| (position / cell.max(1e-4) + Vec3::splat(0.5)).floor().as_ivec3();
     pictures.into_iter().flatten().filter(|sample| taken.insert(key(sample.position))).collect()
 }
