@@ -258,11 +258,16 @@ fn windows(room: &mut Room, style: &Style, dice: &mut Dice) {
         let sky = [0.62, 0.72, 0.82];
         let glass = Material { is_glass: true, ..Material::varied(sky, 0.1, 0.9, dice) };
         piece.cuboid(WINDOW, [0.0, -depth + 0.02, middle], [w, 0.01, h], &glass);
-        if dice.chance(style.curtains) {
-            curtains(&mut piece, w, bottom, bottom + h, dice);
+        let hung = if dice.chance(style.curtains) {
+            curtains(&mut piece, w, bottom, bottom + h, dice)
         } else if bottom > 0.5 && dice.chance(0.5) {
-            radiator(&mut piece, w, bottom, dice);
-        }
+            radiator(&mut piece, w, bottom, dice)
+        } else {
+            bottom
+        };
+        // No furniture stands in curtains or radiators.
+        let wide = Span { from: span.from - 0.3, to: span.to + 0.3, bottom: hung, top: room.plan.height };
+        room.plan.walls[index].taken.push(wide);
         let at = frame.then(&Frame::at(Vec3::new(f32::midpoint(span.from, span.to), 0.0, 0.0)));
         room.surfaces.extend(piece.placed(&at));
         let daylight = [0.95, 1.0, 1.08].map(|value: f32| value * day * (w * h).sqrt());
@@ -274,8 +279,8 @@ fn windows(room: &mut Room, style: &Style, dice: &mut Dice) {
     }
 }
 
-/// Two wings of folds on a rod above a window of width `w`.
-fn curtains(piece: &mut Piece, w: f32, bottom: f32, top: f32, dice: &mut Dice) {
+/// Two wings of folds on a rod above a window of width `w`; returns how far down they hang.
+fn curtains(piece: &mut Piece, w: f32, bottom: f32, top: f32, dice: &mut Dice) -> f32 {
     let cloth = Material::fabric(dice);
     let rod = Material::metal(dice);
     let high = top + 0.08;
@@ -295,9 +300,11 @@ fn curtains(piece: &mut Piece, w: f32, bottom: f32, top: f32, dice: &mut Dice) {
             from += 1.7 * fold;
         }
     }
+    low
 }
 
-fn radiator(piece: &mut Piece, w: f32, sill: f32, dice: &mut Dice) {
+/// A radiator under a window sill; returns how far down it reaches.
+fn radiator(piece: &mut Piece, w: f32, sill: f32, dice: &mut Dice) -> f32 {
     let paint = Material::varied([0.90, 0.90, 0.88], 0.03, 0.3, dice);
     let (width, top) = (w * dice.between(0.7, 0.95), sill - 0.12);
     piece.cuboid(OTHER, [0.0, 0.06, f32::midpoint(0.14, top)], [width, 0.05, top - 0.14], &paint);
@@ -306,6 +313,7 @@ fn radiator(piece: &mut Piece, w: f32, sill: f32, dice: &mut Dice) {
         let x = (rib as f32 + 0.5) / ribs as f32 * width - width / 2.0;
         piece.cuboid(OTHER, [x, 0.06, f32::midpoint(0.13, top)], [0.04, 0.09, top - 0.12], &paint);
     }
+    0.13
 }
 
 fn pictures(room: &mut Room, style: &Style, dice: &mut Dice) {
@@ -347,7 +355,7 @@ fn lamps(room: &mut Room, dice: &mut Dice) {
         let center = part.center();
         let mut piece = Piece::new(0.5, 0.5, 0.3);
         let drop = match look {
-            0 if height > 2.4 => {
+            0 if height > 2.55 => {
                 let drop = dice.between(0.3, 0.6);
                 piece.column(OTHER, [0.0, 0.0, -drop], 0.006, drop, &metal);
                 piece.cone(OTHER, [0.0, 0.0, -drop - 0.2], dice.between(0.15, 0.25), 0.06, 0.2, &shade);

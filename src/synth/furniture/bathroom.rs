@@ -99,7 +99,7 @@ fn curtain(piece: &mut Piece, width: f32, y: f32, low: f32, dice: &mut Dice) {
     let high = dice.between(1.92, 2.02);
     piece.bar(SHOWER_CURTAIN, [0.0, y, high], 0.012, width, &steel);
     let side = if dice.chance(0.5) { 1.0 } else { -1.0 };
-    let drawn = width * dice.between(0.3, 0.9);
+    let drawn = width * dice.between(0.2, 0.65);
     let mut from = 0.03;
     while from < drawn {
         let fold = dice.between(0.025, 0.04);
