@@ -52,7 +52,7 @@ impl ScannerOptions {
             poses: 36,
             width: 160,
             height: 120,
-            half_width: 0.58,
+            half_width: 0.64,
             range,
             noise,
             drift,
@@ -138,7 +138,7 @@ fn walk(room: &Room, options: &ScannerOptions, dice: &mut Dice) -> Vec<Pose> {
             let (sin, cos) = sin_cos(yaw);
             let inward = (center - at).normalize_or_zero();
             let looking = (Vec2::new(cos, sin) + inward * dice.between(0.0, 0.9)).normalize_or(Vec2::X);
-            let pitch = if dice.chance(0.2) { dice.between(0.1, 0.6) } else { dice.between(-0.75, 0.1) };
+            let pitch = if dice.chance(0.2) { dice.between(0.1, 0.6) } else { dice.between(-1.05, 0.1) };
             let (rise, level) = sin_cos(pitch);
             let forward = (looking * level).extend(rise);
             let right = forward.cross(Vec3::Z).normalize();

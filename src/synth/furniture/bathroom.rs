@@ -108,3 +108,30 @@ fn curtain(piece: &mut Piece, width: f32, y: f32, low: f32, dice: &mut Dice) {
         from += fold * 1.7;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use glam::Vec3;
+
+    use super::*;
+    use crate::synth::shape::Ray;
+    use crate::synth::tree::Tree;
+
+    #[test]
+    fn the_bottoms_of_tub_and_basin_can_be_seen_from_above() {
+        let mut bottoms = 0;
+        for seed in 0..20 {
+            let mut dice = Dice::new(seed, 0);
+            for (piece, label) in [(bathtub(&mut dice), BATHTUB), (washbasin(&mut dice), SINK)] {
+                let tree = Tree::new(&piece.parts);
+                let from = Vec3::new(0.0, 0.6, 1.6);
+                let direction = (Vec3::new(0.0, 0.05, piece.height - 0.15) - from).normalize();
+                let hit = tree.hit(&Ray { origin: from, direction }, 5.0).unwrap();
+                let is_deep = (from + direction * hit.distance).z < piece.height - 0.08;
+                bottoms += usize::from(is_deep && piece.parts[hit.surface].label == label);
+            }
+        }
+        // Some of the tubs have their curtain drawn that far.
+        assert!(bottoms > 28, "{bottoms} of 40");
+    }
+}

@@ -16,7 +16,12 @@ pub(crate) fn kitchen_line(width: f32, upper: bool, dice: &mut Dice) -> Piece {
         Material::wood(dice)
     };
     let mut piece = Piece::new(w, d, h);
-    piece.cuboid(CABINET, [0.0, -0.02, f32::midpoint(0.1, h - 0.04)], [w - 0.01, d - 0.06, h - 0.14], &board);
+    // The body leaves room for the basin; the sides and the fronts hide that.
+    piece.cuboid(CABINET, [0.0, -0.02, f32::midpoint(0.1, h - 0.19)], [w - 0.01, d - 0.06, h - 0.29], &board);
+    for side in [-1.0, 1.0] {
+        let at = [side * (w / 2.0 - 0.01), -0.02, f32::midpoint(0.1, h - 0.04)];
+        piece.cuboid(CABINET, at, [0.018, d - 0.06, h - 0.14], &board);
+    }
     piece.cuboid(CABINET, [0.0, -0.05, 0.05], [w - 0.01, d - 0.14, 0.1], &board);
     let units = (w / 0.55).max(1.0) as usize;
     let unit = w / units as f32;
