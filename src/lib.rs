@@ -6,6 +6,7 @@ mod error;
 pub mod kernels;
 pub mod model;
 pub mod scan;
+pub mod synth;
 
 pub use device::Device;
 pub use error::{Error, Result};
