@@ -4,6 +4,8 @@
 
 mod activation;
 pub mod add;
+#[cfg(test)]
+pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
 pub mod cell_coords;
