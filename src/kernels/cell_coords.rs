@@ -99,8 +99,7 @@ mod tests {
         let (n, cells) = (1000, 65_536 * 256 + 1);
         let keys: Vec<u32> = (0..n).flat_map(|i| [0, i]).collect();
         let starts: Vec<u32> = (0..=cells as u32).map(|c| c % n).collect();
-        let Ok((grid, _)) =
-            cell_coords(&put(&gpu, &[n as usize, 2], &keys), &put(&gpu, &[cells + 1], &starts), 10)
+        let Ok((grid, _)) = cell_coords(&put(&gpu, &[n as usize, 2], &keys), &put(&gpu, &[cells + 1], &starts), 10)
         else {
             return;
         };

@@ -55,7 +55,10 @@ mod tests {
             for n in SIZES.into_iter().chain([30_000]) {
                 let mut noise = Noise::new(n as u64);
                 let mut grid: Vec<i32> = (0..3 * n).map(|_| noise.below(500) as i32).collect();
-                assert_eq!(block_on(coord_max(&put(&device, &[n, 3], &grid))).unwrap(), grid.iter().copied().max().unwrap_or(0) as u32);
+                assert_eq!(
+                    block_on(coord_max(&put(&device, &[n, 3], &grid))).unwrap(),
+                    grid.iter().copied().max().unwrap_or(0) as u32
+                );
                 for at in [0, n, 3 * n - usize::from(n > 0)] {
                     if let Some(place) = grid.get_mut(at) {
                         *place = 600 + at as i32;

@@ -105,9 +105,8 @@ fn twin(keys: &Tensor, bits: u32) -> Result<Sorted> {
     let mut order = Tensor::uninit(device, &[r, n], DType::U32)?;
     let mask = if bits == 0 { 0 } else { u64::MAX >> (64 - bits) };
     let rows = key64::keys_mut(&mut sorted).par_chunks_mut(n.max(1));
-    rows.zip(order.host_mut::<u32>().par_chunks_mut(n.max(1)))
-        .zip(key64::keys(keys).par_chunks(n.max(1)))
-        .for_each(|((sorted, order), keys)| {
+    rows.zip(order.host_mut::<u32>().par_chunks_mut(n.max(1))).zip(key64::keys(keys).par_chunks(n.max(1))).for_each(
+        |((sorted, order), keys)| {
             for (i, place) in order.iter_mut().enumerate() {
                 *place = i as u32;
             }
@@ -116,7 +115,8 @@ fn twin(keys: &Tensor, bits: u32) -> Result<Sorted> {
             for (out, i) in sorted.iter_mut().zip(order.iter()) {
                 *out = keys[*i as usize];
             }
-        });
+        },
+    );
     Ok(Sorted { keys: sorted, order })
 }
 
@@ -138,7 +138,11 @@ mod tests {
             for i in 0..n {
                 let at = row * n + i;
                 assert_eq!(order[at] as usize, expected[i], "row {row}, rank {i} of {n}, {bits} bits, {device:?}");
-                assert_eq!(key64::join([out[at * 2], out[at * 2 + 1]]), input[expected[i]], "row {row}, rank {i} of {n}, {bits} bits, {device:?}");
+                assert_eq!(
+                    key64::join([out[at * 2], out[at * 2 + 1]]),
+                    input[expected[i]],
+                    "row {row}, rank {i} of {n}, {bits} bits, {device:?}"
+                );
             }
         }
     }

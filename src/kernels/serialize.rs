@@ -230,9 +230,8 @@ mod tests {
     fn every_curve_visits_every_cell_once() {
         for depth in 0..=4u32 {
             let side = 1 << depth;
-            let cells: Vec<i32> = (0..side)
-                .flat_map(|x| (0..side).flat_map(move |y| (0..side).flat_map(move |z| [x, y, z])))
-                .collect();
+            let cells: Vec<i32> =
+                (0..side).flat_map(|x| (0..side).flat_map(move |y| (0..side).flat_map(move |z| [x, y, z]))).collect();
             let n = cells.len() / 3;
             for device in devices() {
                 let codes = codes_of(&device, &cells, &vec![0; n], depth, &ALL);
@@ -244,7 +243,8 @@ mod tests {
                     assert!(!path.contains(&usize::MAX), "{} at depth {depth}", curve.name());
                     if matches!(curve, Curve::Hilbert | Curve::HilbertTrans) {
                         for pair in path.windows(2) {
-                            let step: i32 = (0..3).map(|a| (cells[3 * pair[0] + a] - cells[3 * pair[1] + a]).abs()).sum();
+                            let step: i32 =
+                                (0..3).map(|a| (cells[3 * pair[0] + a] - cells[3 * pair[1] + a]).abs()).sum();
                             assert_eq!(step, 1, "{} jumps at depth {depth}", curve.name());
                         }
                     }

@@ -144,9 +144,7 @@ impl Golden {
         let tensor = tensors.tensor(name).unwrap_or_else(|_| panic!("golden tensor {name}"));
         match tensor.dtype() {
             Dtype::I64 => bytemuck::pod_collect_to_vec(tensor.data()),
-            Dtype::I32 => {
-                bytemuck::pod_collect_to_vec::<u8, i32>(tensor.data()).into_iter().map(i64::from).collect()
-            }
+            Dtype::I32 => bytemuck::pod_collect_to_vec::<u8, i32>(tensor.data()).into_iter().map(i64::from).collect(),
             other => panic!("golden tensor {name} holds {other:?}, not integers"),
         }
     }

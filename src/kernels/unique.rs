@@ -70,7 +70,11 @@ async fn record(gpu: &Gpu, keys: &Tensor, order: &Tensor, ends: &[usize]) -> Res
     let mut cell_ends = Vec::with_capacity(ends.len());
     for end in ends {
         let end_is_last = *end == n;
-        cell_ends.push(if end_is_last { cells } else { positions.rows_to_vec::<u32>(*end..end + 1).await?[0] as usize });
+        cell_ends.push(if end_is_last {
+            cells
+        } else {
+            positions.rows_to_vec::<u32>(*end..end + 1).await?[0] as usize
+        });
     }
 
     let cluster = Tensor::uninit(device, &[n], DType::U32)?;
