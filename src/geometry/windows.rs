@@ -4,20 +4,9 @@
 //! `patch_size` ranks. A last window of r < `patch_size` ranks attends to the last `patch_size` ranks of its scene,
 //! of which only the r are its queries. A scene of at most `patch_size` points is one window.
 
-use crate::{Device, Error, Result, device::Tensor};
+pub use crate::kernels::patch_attention::Window;
 
-/// One window, in ranks of the serialized order over the whole batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The first rank whose attention is computed.
-    pub query_start: u32,
-    /// How many are.
-    pub query_count: u32,
-    /// The first rank they attend to.
-    pub key_start: u32,
-    /// How many they attend to.
-    pub key_count: u32,
-}
+use crate::{Device, Error, Result, device::Tensor};
 
 /// The windows of a stage.
 #[derive(Clone, Debug)]

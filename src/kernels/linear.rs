@@ -176,15 +176,15 @@ mod tests {
             let residual = noise.floats(n * o);
             // What must be bound whole: the weight, and 64 rows.
             let binding = (4 * (o * i).max(64 * i.max(o))) as u64;
-            // Sums of up to 512 products below 1: f32 loses at most a few 1e-6.
-            let plain = agree_split(1e-5, binding, |device| {
+            // Sums of up to 512 products below 1: f32 loses up to 512 half units in the last place of their sizes.
+            let plain = agree_split(3e-5, binding, |device| {
                 let bias = put(device, &[o], &bias);
                 let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
                 linear(&put(device, &[n, i], &x), &put(device, &[o, i], &weight), epilogue).unwrap()
             });
             let expected = naive(&x, &weight, &bias, [n, i, o]);
-            assert!(plain.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5));
-            let fused = agree_split(1e-5, binding, |device| {
+            assert!(plain.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 3e-5));
+            let fused = agree_split(3e-5, binding, |device| {
                 let (bias, residual) = (put(device, &[o], &bias), put(device, &[n, o], &residual));
                 let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Relu, residual: Some(&residual) };
                 linear(&put(device, &[n, i], &x), &put(device, &[o, i], &weight), epilogue).unwrap()
