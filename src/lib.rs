@@ -3,6 +3,8 @@
 pub mod device;
 mod error;
 #[doc(hidden)]
+pub mod geometry;
+#[doc(hidden)]
 pub mod kernels;
 pub mod model;
 pub mod scan;

@@ -245,8 +245,9 @@ impl Gpu {
             .map(|bind| wgpu::BufferBinding {
                 buffer: &bind.tensor.buffer().0,
                 offset: bind.bytes.start,
-                // Storage bindings are whole words, and never empty.
-                size: wgpu::BufferSize::new((bind.bytes.end - bind.bytes.start).next_multiple_of(4).max(4)),
+                // Storage bindings are whole words, and hold at least one element of the shader's array, which is a
+                // vec4 at most.
+                size: wgpu::BufferSize::new((bind.bytes.end - bind.bytes.start).next_multiple_of(4).max(16)),
             })
             .collect();
         let mut recorder = self.recorder();

@@ -38,3 +38,22 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, put},
+    };
+
+    #[test]
+    fn sums_of_every_size_past_one_dimension_of_groups() {
+        for n in [0, 1, 15, 1025, 65_536 * 256 + 3] {
+            let mut noise = Noise::new(n as u64);
+            let a: Vec<f32> = (0..n).map(|_| noise.float()).collect();
+            let sum = agree(0.0, |device| add(&put(device, &[n], &a), &put(device, &[n], &a)).unwrap());
+            assert!(sum.iter().zip(&a).all(|(s, a)| *s == a + a));
+        }
+    }
+}

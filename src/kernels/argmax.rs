@@ -48,3 +48,37 @@ pub fn argmax(x: &Tensor) -> Result<(Tensor, Tensor)> {
     }
     Ok((label, confidence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{Noise, SIZES, devices, get, put};
+
+    #[test]
+    fn labels_and_their_probabilities() {
+        for n in SIZES {
+            for c in [1, 20] {
+                let x = Noise::new((n + c) as u64).floats(n * c);
+                for device in devices() {
+                    let (label, confidence) = argmax(&put(&device, &[n, c], &x)).unwrap();
+                    for ((label, confidence), x) in
+                        get::<u32>(&label).iter().zip(get::<f32>(&confidence)).zip(x.chunks(c))
+                    {
+                        assert!(x.iter().all(|v| *v <= x[*label as usize]));
+                        let total: f64 = x.iter().map(|v| f64::from(*v).exp()).sum();
+                        let expected = f64::from(x[*label as usize]).exp() / total;
+                        assert!((f64::from(confidence) - expected).abs() < 1e-6);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_equals_wins() {
+        for device in devices() {
+            let (label, _) = argmax(&put(&device, &[1, 4], &[1.0f32, 3.0, 3.0, 2.0])).unwrap();
+            assert_eq!(get::<u32>(&label), [1]);
+        }
+    }
+}

@@ -74,3 +74,35 @@ fn cpu(t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Activation, 
         activation.apply(out);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, SIZES, put},
+    };
+
+    #[test]
+    fn every_size_agrees_with_the_formula() {
+        for n in SIZES {
+            let (c, bases, patches) = (9, 3, 4);
+            let mut noise = Noise::new(n as u64);
+            let (t, gate) = (noise.floats(n * bases * c), noise.floats(patches * bases));
+            let inverse: Vec<u32> = (0..n).rev().map(|i| i as u32).collect();
+            let patch_of_rank: Vec<u32> = (0..n).map(|_| noise.below(patches) as u32).collect();
+            let result = agree(1e-6, |device| {
+                let (inverse, patch_of_rank) = (put(device, &[1, n], &inverse), put(device, &[n], &patch_of_rank));
+                let place = PatchOf { inverse: &inverse, row: 0, patch_of_rank: &patch_of_rank };
+                let gate = put(device, &[patches, bases], &gate);
+                basis_mix(&put(device, &[n, bases * c], &t), &gate, place, Activation::None).unwrap()
+            });
+            for (at, out) in result.iter().enumerate() {
+                let (i, j) = (at / c, at % c);
+                let patch = patch_of_rank[inverse[i] as usize] as usize;
+                let expected: f32 = (0..bases).map(|k| gate[patch * bases + k] * t[(i * bases + k) * c + j]).sum();
+                assert!((out - expected).abs() < 1e-6);
+            }
+        }
+    }
+}

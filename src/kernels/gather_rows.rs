@@ -136,3 +136,52 @@ fn cpu(index: &[u32], x: &Tensor, base: Option<&[f32]>, place: Place, out: &mut 
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, SIZES, devices, get, put},
+    };
+
+    #[test]
+    fn rows_and_sums_of_every_size() {
+        for n in SIZES {
+            let (m, c) = (700, 19);
+            let mut noise = Noise::new(n as u64);
+            let index: Vec<u32> = (0..n).map(|_| noise.below(m) as u32).collect();
+            let (x, base) = (noise.floats(m * c), noise.floats(n * c));
+            let gathered =
+                agree(0.0, |device| gather_rows(&put(device, &[n], &index), &put(device, &[m, c], &x)).unwrap());
+            let expected: Vec<f32> = index.iter().flat_map(|i| &x[*i as usize * c..][..c]).copied().collect();
+            assert_eq!(gathered, expected);
+            let summed = agree(0.0, |device| {
+                let (base, index) = (put(device, &[n, c], &base), put(device, &[n], &index));
+                add_rows(&base, &index, &put(device, &[m, c], &x)).unwrap()
+            });
+            assert!(summed.iter().zip(base.iter().zip(&expected)).all(|(s, (b, e))| *s == b + e));
+        }
+    }
+
+    #[test]
+    fn columns_stand_side_by_side() {
+        let result = agree(0.0, |device| {
+            let own = put(device, &[3, 1], &[1.0f32, 2.0, 3.0]);
+            let other = put(device, &[2, 2], &[10.0f32, 11.0, 20.0, 21.0]);
+            let index = put(device, &[3], &[1u32, 0, 1]);
+            gather_columns(3, &[(None, &own), (Some(&index), &other)]).unwrap()
+        });
+        assert_eq!(result, [1.0, 20.0, 21.0, 2.0, 10.0, 11.0, 3.0, 20.0, 21.0]);
+    }
+
+    #[test]
+    fn integers_keep_their_bits() {
+        // 1 is a denormal float, 0x7f800001 a signalling NaN.
+        let words = [1u32, 0x7f80_0001, 0xffff_ffff];
+        for device in devices() {
+            let gathered = gather_rows(&put(&device, &[3], &[2u32, 0, 1]), &put(&device, &[3], &words)).unwrap();
+            assert_eq!(get::<u32>(&gathered), [words[2], words[0], words[1]]);
+        }
+    }
+}

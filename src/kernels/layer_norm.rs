@@ -121,3 +121,48 @@ fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     }
     lanes.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::{agree, agree_split},
+        testing::{Noise, SIZES, put},
+    };
+
+    #[test]
+    fn every_size_agrees_with_the_formula() {
+        for n in SIZES {
+            for c in [1, 16, 48, 130, 512] {
+                let mut noise = Noise::new((n * 1000 + c) as u64);
+                let (x, gamma, beta) = (noise.floats(n * c), noise.floats(c), noise.floats(c));
+                let residual = noise.floats(n * c);
+                let normed = agree_split(2e-5, 64 * 4 * c.max(64) as u64, |device| {
+                    let [gamma, beta] = [put(device, &[c], &gamma), put(device, &[c], &beta)];
+                    let residual = put(device, &[n, c], &residual);
+                    layer_norm(&put(device, &[n, c], &x), &gamma, &beta, Activation::None, Some(&residual)).unwrap()
+                });
+                for (at, y) in normed.iter().enumerate().step_by(7) {
+                    let row: Vec<f64> = x[at / c * c..][..c].iter().map(|v| f64::from(*v)).collect();
+                    let mean = row.iter().sum::<f64>() / c as f64;
+                    let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / c as f64;
+                    let unit = (row[at % c] - mean) / (variance + 1e-5).sqrt();
+                    let expected = unit * f64::from(gamma[at % c]) + f64::from(beta[at % c] + residual[at]);
+                    assert!((f64::from(*y) - expected).abs() < 2e-5, "n {n}, c {c}: {y} against {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_follows_the_normalisation() {
+        let x = Noise::new(1).floats(64);
+        let run = |device: &Device, activation| {
+            let [gamma, beta] = [put(device, &[16], &[2.0f32; 16]), put(device, &[16], &[0.5f32; 16])];
+            layer_norm(&put(device, &[4, 16], &x), &gamma, &beta, activation, None).unwrap()
+        };
+        let plain = agree(1e-5, |device| run(device, Activation::None));
+        let gelu = agree(1e-5, |device| run(device, Activation::Gelu));
+        assert!(plain.iter().zip(&gelu).all(|(x, y)| (crate::kernels::math::gelu(*x) - y).abs() < 1e-6));
+    }
+}

@@ -150,3 +150,90 @@ fn cpu(x: &[f32], weight: &[f32], columns: usize, epilogue: Epilogue<'_>, out: &
         finish(first, block);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::{agree, agree_split},
+        testing::{Noise, put},
+    };
+
+    /// The formula in f64, element by element.
+    fn naive(x: &[f32], weight: &[f32], bias: &[f32], [n, i, o]: [usize; 3]) -> Vec<f64> {
+        let dot = |r: usize, c: usize| -> f64 {
+            (0..i).map(|k| f64::from(x[r * i + k]) * f64::from(weight[c * i + k])).sum::<f64>() + f64::from(bias[c])
+        };
+        (0..n * o).map(|at| dot(at / o, at % o)).collect()
+    }
+
+    #[test]
+    fn every_size_and_epilogue_agrees_with_the_formula() {
+        let shapes = [[0, 16, 16], [1, 9, 48], [15, 3, 7], [1025, 48, 144], [600, 20, 65], [70, 512, 20]];
+        for (seed, [n, i, o]) in shapes.into_iter().enumerate() {
+            let mut noise = Noise::new(seed as u64);
+            let (x, weight, bias) = (noise.floats(n * i), noise.floats(o * i), noise.floats(o));
+            let residual = noise.floats(n * o);
+            // What must be bound whole: the weight, and 64 rows.
+            let binding = (4 * (o * i).max(64 * i.max(o))) as u64;
+            // Sums of up to 512 products below 1: f32 loses up to 512 half units in the last place of their sizes.
+            let plain = agree_split(3e-5, binding, |device| {
+                let bias = put(device, &[o], &bias);
+                let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+                linear(&put(device, &[n, i], &x), &put(device, &[o, i], &weight), epilogue).unwrap()
+            });
+            let expected = naive(&x, &weight, &bias, [n, i, o]);
+            assert!(plain.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 3e-5));
+            let fused = agree_split(3e-5, binding, |device| {
+                let (bias, residual) = (put(device, &[o], &bias), put(device, &[n, o], &residual));
+                let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Relu, residual: Some(&residual) };
+                linear(&put(device, &[n, i], &x), &put(device, &[o, i], &weight), epilogue).unwrap()
+            });
+            let unfused = plain.iter().zip(&residual).map(|(y, r)| y.max(0.0) + r);
+            assert!(fused.iter().zip(unfused).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn packed_weights_are_widened_exactly() {
+        for [n, i, o] in [[33, 16, 24], [5, 9, 3]] {
+            let mut noise = Noise::new(7);
+            let x = noise.floats(n * i);
+            let weight = noise.floats(o * i);
+            let halves: Vec<f16> = weight.iter().map(|w| f16::from_f32(*w)).collect();
+            let brains: Vec<bf16> = weight.iter().map(|w| bf16::from_f32(*w)).collect();
+            let packed: [(DType, &[u8], Vec<f32>); 2] = [
+                (DType::F16, bytemuck::cast_slice(&halves), halves.iter().map(|h| h.to_f32()).collect()),
+                (DType::BF16, bytemuck::cast_slice(&brains), brains.iter().map(|h| h.to_f32()).collect()),
+            ];
+            for (dtype, bytes, wide) in packed {
+                let from_packed = agree(1e-5, |device| {
+                    let weight = Tensor::from_bytes(device, &[o, i], dtype, bytes).unwrap();
+                    linear(&put(device, &[n, i], &x), &weight, Epilogue::default()).unwrap()
+                });
+                let from_wide = agree(1e-5, |device| {
+                    linear(&put(device, &[n, i], &x), &put(device, &[o, i], &wide), Epilogue::default()).unwrap()
+                });
+                assert_eq!(from_packed, from_wide);
+            }
+        }
+    }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        // 65,537 blocks of 64 rows.
+        let n = 65_536 * 64 + 1;
+        let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32).collect();
+        agree(0.0, |device| {
+            linear(&put(device, &[n, 1], &x), &put(device, &[1, 1], &[2.0f32]), Epilogue::default()).unwrap()
+        });
+    }
+
+    #[test]
+    fn operands_that_do_not_fit_are_named() {
+        let device = Device::cpu();
+        let (x, weight) = (put(&device, &[2, 3], &[0.0f32; 6]), put(&device, &[4, 2], &[0.0f32; 8]));
+        let error = linear(&x, &weight, Epilogue::default()).unwrap_err().to_string();
+        assert_eq!(error, "kernel linear: x [2, 3] against weight [4, 2]");
+    }
+}

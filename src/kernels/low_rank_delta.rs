@@ -139,3 +139,38 @@ fn cpu(
         });
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, SIZES, put},
+    };
+
+    #[test]
+    fn every_size_agrees_with_the_formula() {
+        for n in SIZES {
+            let (o, rank, patches, scale) = (21, 3, 5, 1.5);
+            let mut noise = Noise::new(n as u64);
+            let (y, z, a) = (noise.floats(n * o), noise.floats(n * rank), noise.floats(patches * o * rank));
+            let inverse: Vec<u32> = (0..2 * n).map(|i| ((i * 7) % n.max(1)) as u32).collect();
+            let patch_of_rank: Vec<u32> = (0..n).map(|_| noise.below(patches) as u32).collect();
+            for one_patch in [false, true] {
+                let result = agree(1e-6, |device| {
+                    let (inverse, patch_of_rank) = (put(device, &[2, n], &inverse), put(device, &[n], &patch_of_rank));
+                    let place = PatchOf { inverse: &inverse, row: 1, patch_of_rank: &patch_of_rank };
+                    let (y, z) = (put(device, &[n, o], &y), put(device, &[n, rank], &z));
+                    let a = put(device, &[patches, o, rank], &a);
+                    low_rank_delta(&y, &z, &a, (!one_patch).then_some(place), scale, Activation::Relu).unwrap()
+                });
+                for (at, out) in result.iter().enumerate() {
+                    let patch = if one_patch { 0 } else { patch_of_rank[inverse[n + at / o] as usize] as usize };
+                    let row = &a[(patch * o + at % o) * rank..][..rank];
+                    let delta: f32 = row.iter().zip(&z[at / o * rank..]).map(|(a, z)| a * z).sum();
+                    assert!((out - (y[at] + scale * delta).max(0.0)).abs() < 1e-6);
+                }
+            }
+        }
+    }
+}

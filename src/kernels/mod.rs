@@ -4,19 +4,34 @@
 
 mod activation;
 pub mod add;
+#[cfg(test)]
+pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
+pub mod cell_coords;
+pub mod coord_max;
+pub(crate) mod expect;
 pub mod gather_rows;
 mod gemm;
+pub mod invert_permutation;
+pub(crate) mod key64;
 pub mod layer_norm;
 pub mod linear;
 pub mod low_rank_delta;
 mod math;
+pub mod neighbor_table;
 pub mod patch_attention;
+pub mod radix_sort;
+pub mod scan;
 pub mod segment_max;
 pub mod segment_mean;
+pub mod serialize;
 pub mod softmax;
 pub mod subm_conv;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod unique;
+pub mod voxel_key;
 
 pub use activation::Activation;
 

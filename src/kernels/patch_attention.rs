@@ -299,3 +299,101 @@ fn softmax_row(row: &mut [f32]) {
     let factor = 1.0 / sums.iter().sum::<f32>();
     row.iter_mut().for_each(|v| *v *= factor);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::{agree, agree_split},
+        testing::{Noise, put},
+    };
+
+    /// One scene of n ranks cut into patches of k, the last reaching back to a whole patch.
+    fn windows(n: usize, k: usize) -> Vec<Window> {
+        let size = k.min(n).max(1);
+        (0..n)
+            .step_by(size)
+            .map(|start| Window {
+                query_start: start as u32,
+                query_count: size.min(n - start) as u32,
+                key_start: start.min(n - size) as u32,
+                key_count: size as u32,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_size_and_head_dimension_agrees_with_the_formula() {
+        let cases = [
+            (0, 16, 1, 16),
+            (1, 16, 2, 8),
+            (15, 64, 3, 16),
+            (130, 48, 2, 6),
+            (300, 130, 1, 64),
+            (1025, 256, 3, 16),
+            (70, 33, 2, 32),
+            (40, 16, 1, 100),
+        ];
+        for (n, k, heads, d) in cases {
+            let mut noise = Noise::new((n + d) as u64);
+            let c = heads * d;
+            let qkv: Vec<f32> = noise.floats(n * 3 * c).iter().map(|v| v * 2.0).collect();
+            let mut order: Vec<u32> = (0..n as u32).collect();
+            for i in (1..n).rev() {
+                order.swap(i, noise.below(i + 1));
+            }
+            let mut inverse = vec![0; n];
+            order.iter().enumerate().for_each(|(rank, point)| inverse[*point as usize] = rank as u32);
+            // A second row, so that the row's offset matters.
+            let rows = |row: &[u32]| [&vec![0; n], row].concat();
+            let windows = windows(n, k);
+            let scale = 1.0 / (d as f32).sqrt();
+            // A last window that reaches back, and 64 rows to align by.
+            let binding = (12 * c * (2 * k).max(64)) as u64;
+            let result = agree_split(2e-5, binding, |device| {
+                let table = put(device, &[windows.len(), 4], bytemuck::cast_slice::<Window, u32>(&windows));
+                let [orders, inverses] = [put(device, &[2, n], &rows(&order)), put(device, &[2, n], &rows(&inverse))];
+                let qkv = put(device, &[n, 3 * c], &qkv);
+                patch_attention(&qkv, heads, scale, &orders, &inverses, 1, &windows, &table).unwrap()
+            });
+            for at in (0..n * c).step_by(13) {
+                let (point, head, channel) = (at / c, at % c / d, at % d);
+                let element = |point: u32, part: usize, i: usize| {
+                    f64::from(qkv[point as usize * 3 * c + part * c + head * d + i])
+                };
+                let rank = inverse[point];
+                let of_rank = |w: &&Window| (w.query_start..w.query_start + w.query_count).contains(&rank);
+                let window = windows.iter().find(of_rank).unwrap();
+                let keys = &order[window.key_start as usize..(window.key_start + window.key_count) as usize];
+                let score = |key: &u32| {
+                    (0..d).map(|i| element(point as u32, 0, i) * element(*key, 1, i)).sum::<f64>() * f64::from(scale)
+                };
+                let weights: Vec<f64> = keys.iter().map(|key| score(key).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                let expected: f64 =
+                    keys.iter().zip(&weights).map(|(key, w)| w / total * element(*key, 2, channel)).sum();
+                assert!((f64::from(result[at]) - expected).abs() < 1e-5, "n {n}, d {d}: {} {expected}", result[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn scores_far_apart_leave_the_nearest_key() {
+        // Scores of ±4000: exp would overflow without the running maximum.
+        let (n, d) = (64, 8);
+        let mut qkv = vec![0.0f32; n * 3 * d];
+        for point in 0..n {
+            qkv[point * 3 * d] = 200.0;
+            qkv[point * 3 * d + d] = if point == 40 { 20.0 } else { -20.0 };
+            qkv[point * 3 * d + 2 * d] = point as f32;
+        }
+        let ranks: Vec<u32> = (0..n as u32).collect();
+        let windows = windows(n, n);
+        let result = agree(1e-6, |device| {
+            let table = put(device, &[1, 4], bytemuck::cast_slice::<Window, u32>(&windows));
+            let order = put(device, &[1, n], &ranks);
+            patch_attention(&put(device, &[n, 3 * d], &qkv), 1, 1.0, &order, &order, 0, &windows, &table).unwrap()
+        });
+        assert!(result.iter().step_by(d).all(|v| *v == 40.0));
+    }
+}

@@ -72,3 +72,39 @@ fn cpu(x: &Tensor, members: &[u32], starts: &[u32], out: &mut [f32]) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, put},
+    };
+
+    #[test]
+    fn the_largest_member_of_every_segment() {
+        for (segments, c) in [(1, 3), (15, 16), (1025, 20)] {
+            let mut noise = Noise::new(segments as u64);
+            let mut starts = vec![0u32];
+            for s in 0..segments {
+                starts.push(starts[s] + 1 + noise.below(6) as u32);
+            }
+            let m = starts[segments] as usize;
+            let mut members: Vec<u32> = (0..m as u32).collect();
+            for i in (1..m).rev() {
+                members.swap(i, noise.below(i + 1));
+            }
+            // All negative: a start at zero would show.
+            let x: Vec<f32> = noise.floats(m * c).iter().map(|v| v - 2.0).collect();
+            let result = agree(0.0, |device| {
+                let (members, starts) = (put(device, &[m], &members), put(device, &[segments + 1], &starts));
+                segment_max(&put(device, &[m, c], &x), &members, &starts).unwrap()
+            });
+            for (at, y) in result.iter().enumerate() {
+                let rows = &members[starts[at / c] as usize..starts[at / c + 1] as usize];
+                let expected = rows.iter().map(|r| x[*r as usize * c + at % c]).fold(f32::MIN, f32::max);
+                assert_eq!(*y, expected);
+            }
+        }
+    }
+}

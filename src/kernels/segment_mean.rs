@@ -118,3 +118,50 @@ fn cpu(x: &Tensor, members: &[u32], bounds: &[u32], stride: usize, divisor: Opti
         out.iter_mut().for_each(|sum| *sum /= divide_by);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, put},
+    };
+
+    #[test]
+    fn overlapping_ranges_with_their_own_divisor() {
+        let (m, c) = (1500, 20);
+        let mut noise = Noise::new(3);
+        let x = noise.floats(m * c);
+        let members: Vec<u32> = (0..2 * m).map(|_| noise.below(m) as u32).collect();
+        // One range covers everything, one nothing.
+        let mut ranges = vec![0u32, m as u32, 7, 7];
+        for _ in 0..60 {
+            let start = noise.below(m);
+            ranges.extend([start as u32, (start + noise.below(m - start)) as u32]);
+        }
+        let segments = ranges.len() / 2;
+        let divisor: Vec<f32> = (0..segments).map(|s| (s + 1) as f32).collect();
+        // Means of up to 1,500 values below 1.
+        let result = agree(1e-5, |device| {
+            let (ranges, divisor) = (put(device, &[segments, 2], &ranges), put(device, &[segments], &divisor));
+            let (x, members) = (put(device, &[m, c], &x), put(device, &[2, m], &members));
+            segment_mean(&x, &members, 1, Segments::Ranges(&ranges, &divisor)).unwrap()
+        });
+        for (at, y) in result.iter().enumerate() {
+            let rows = &members[m..][ranges[at / c * 2] as usize..ranges[at / c * 2 + 1] as usize];
+            let sum: f64 = rows.iter().map(|r| f64::from(x[*r as usize * c + at % c])).sum();
+            let expected = sum / f64::from(divisor[at / c]);
+            assert!((f64::from(*y) - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{y} against {expected}");
+        }
+    }
+
+    #[test]
+    fn runs_are_divided_by_their_length_and_an_empty_one_is_zero() {
+        let result = agree(0.0, |device| {
+            let x = put(device, &[3, 2], &[1.0f32, 10.0, 3.0, 30.0, 8.0, 80.0]);
+            let (members, starts) = (put(device, &[3], &[2u32, 0, 1]), put(device, &[4], &[0u32, 1, 1, 3]));
+            segment_mean(&x, &members, 0, Segments::Runs(&starts)).unwrap()
+        });
+        assert_eq!(result, [8.0, 80.0, 0.0, 0.0, 2.0, 20.0]);
+    }
+}

@@ -48,3 +48,28 @@ fn cpu(x: &[f32], scale: f32, columns: usize, out: &mut [f32]) {
         out.iter_mut().for_each(|weight| *weight /= total);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, SIZES, put},
+    };
+
+    #[test]
+    fn rows_add_up_to_one_and_follow_the_formula() {
+        for n in SIZES {
+            for c in [1, 4, 21] {
+                let x: Vec<f32> = Noise::new((n + c) as u64).floats(n * c).iter().map(|v| v * 300.0).collect();
+                let result = agree(1e-6, |device| softmax(&put(device, &[n, c], &x), 0.25).unwrap());
+                for (y, x) in result.chunks(c).zip(x.chunks(c)) {
+                    assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                    let total: f64 = x.iter().map(|v| (f64::from(*v) * 0.25).exp()).sum();
+                    let expected = (f64::from(x[0]) * 0.25).exp() / total;
+                    assert!((f64::from(y[0]) - expected).abs() < 1e-6);
+                }
+            }
+        }
+    }
+}

@@ -124,3 +124,59 @@ fn cpu(x: &[f32], weight: &[f32], bias: &[f32], neighbors: &[u32], inner: usize,
         },
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree_split,
+        testing::{Noise, SIZES, put},
+    };
+
+    /// A random symmetric table: every point has itself in the middle, others where chance puts them.
+    fn random_table(n: usize, noise: &mut Noise) -> Vec<u32> {
+        let mut table = vec![ABSENT; n * OFFSETS];
+        for point in 0..n {
+            table[point * OFFSETS + CENTRE] = point as u32;
+            for offset in 0..CENTRE {
+                let other = noise.below(n);
+                if noise.below(3) == 0 && table[other * OFFSETS + OFFSETS - 1 - offset] == ABSENT {
+                    table[point * OFFSETS + offset] = other as u32;
+                    table[other * OFFSETS + OFFSETS - 1 - offset] = point as u32;
+                }
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn every_size_agrees_with_the_formula() {
+        for n in SIZES {
+            for (i, o) in [(16, 16), (9, 5), (48, 80)] {
+                let mut noise = Noise::new((n * 100 + i) as u64);
+                let (x, weight, bias) = (noise.floats(n * i), noise.floats(o * OFFSETS * i), noise.floats(o));
+                let neighbors = random_table(n, &mut noise);
+                // Sums of up to 1,300 products below 1.
+                let result = agree_split(3e-5, (weight.len() * 4).max(16 << 10) as u64, |device| {
+                    let weight = put(device, &[o, OFFSETS * i], &weight);
+                    let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
+                    subm_conv(&x, &weight, &bias, &put(device, &[n, OFFSETS], &neighbors)).unwrap()
+                });
+                for (at, y) in result.iter().enumerate().step_by(11) {
+                    let (p, c) = (at / o, at % o);
+                    let mut expected = f64::from(bias[c]);
+                    for offset in 0..OFFSETS {
+                        let source = neighbors[p * OFFSETS + offset];
+                        if source != ABSENT {
+                            for k in 0..i {
+                                let w = weight[(c * OFFSETS + offset) * i + k];
+                                expected += f64::from(w) * f64::from(x[source as usize * i + k]);
+                            }
+                        }
+                    }
+                    assert!((f64::from(*y) - expected).abs() < 3e-5, "n {n}: {y} against {expected}");
+                }
+            }
+        }
+    }
+}

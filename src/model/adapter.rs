@@ -5,12 +5,12 @@ use super::{
     context::Context,
     layers::{LayerNorm, Linear, Loader},
     plan::{BottleneckPlan, Projection as ProjectionPlan},
-    scene::{Scene, group_spec},
+    scene::{Scene, group_rule},
 };
 use crate::{
     Result,
     device::Tensor,
-    geometry::patches::PatchSpec,
+    geometry::patches::PatchRule,
     kernels::{Activation, basis_mix::basis_mix, gather_rows::gather_span, softmax::softmax},
 };
 
@@ -30,7 +30,7 @@ enum Projection {
         gate: Linear,
         /// All bases stacked, `[k · o, i]`.
         bases: Linear,
-        spec: PatchSpec,
+        rule: PatchRule,
     },
 }
 
@@ -86,7 +86,7 @@ impl Projection {
                 gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
                 gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
                 bases: Linear::load(loader, &format!("{prefix}.dpp"), k * outputs, true)?,
-                spec: group_spec(mode, param),
+                rule: group_rule(mode, param),
             },
         })
     }
@@ -103,8 +103,8 @@ impl Projection {
     ) -> Result<Tensor> {
         match self {
             Self::Static(layer) => layer.forward(x, activation, residual),
-            Self::Dynamic { gate_hidden, gate, bases, spec } => {
-                let table = scene.patches(*spec)?;
+            Self::Dynamic { gate_hidden, gate, bases, rule } => {
+                let table = scene.patches(*rule)?;
                 let features = scene.patch_mean(x, row, &table)?;
                 let hidden = gate_hidden.forward(&features, Activation::Relu, None)?;
                 let weights = softmax(&gate.forward(&hidden, Activation::None, None)?, GATE_SCALE)?;

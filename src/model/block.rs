@@ -78,9 +78,8 @@ impl Block {
         context.record(|| name("cpe_conv"), &conv);
         let linear = self.cpe_linear.forward(&conv, Activation::None, None)?;
         drop(conv);
-        let x1 = self.add_to(context, "cpe", &x, |residual| {
-            self.cpe_norm.forward(&linear, Activation::None, residual)
-        })?;
+        let x1 =
+            self.add_to(context, "cpe", &x, |residual| self.cpe_norm.forward(&linear, Activation::None, residual))?;
         drop((x, linear));
         context.record(|| name("x1"), &x1);
 

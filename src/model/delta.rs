@@ -9,10 +9,10 @@ use super::{
 use crate::{
     Result,
     device::Tensor,
-    geometry::patches::PatchSpec,
+    geometry::patches::PatchRule,
     kernels::{
         Activation,
-        gather_rows::{gather_rows, gather_span},
+        gather_rows::gather_span,
         linear::{Epilogue, linear},
         low_rank_delta::low_rank_delta,
     },
@@ -28,7 +28,7 @@ enum Delta {
     /// `y += scale · a (b x)`
     Lora { a: Tensor, b: Tensor, scale: f32 },
     /// `y += scale · A_p (B x)`, `A_p = W2 GELU(W1 f_p + b1) + b2`, f_p the mean of x over patch p.
-    LowRank { b: Tensor, hidden: Linear, generator: Linear, spec: PatchSpec, scale: f32 },
+    LowRank { b: Tensor, hidden: Linear, generator: Linear, rule: PatchRule, scale: f32 },
 }
 
 impl AdaptedLinear {
@@ -51,7 +51,7 @@ impl AdaptedLinear {
                 b: loader.weight(&format!("{prefix}.dpp.down.weight"), rank)?,
                 hidden: Linear::load(loader, &format!("{prefix}.dpp.gen.0"), hidden, true)?,
                 generator: Linear::load(loader, &format!("{prefix}.dpp.gen.2"), outputs * rank, true)?,
-                spec: PatchSpec::Sliding { window, stride },
+                rule: PatchRule::Sliding { window, stride },
                 scale,
             }),
         };
@@ -79,17 +79,18 @@ impl AdaptedLinear {
                 record_delta(context, name, &y, |zero| low_rank_delta(zero, &z, a, None, *scale, Activation::None))?;
                 low_rank_delta(&y, &z, a, None, *scale, activation)
             }
-            Delta::LowRank { b, hidden, generator, spec, scale } => {
-                let table = scene.patches(*spec)?;
+            Delta::LowRank { b, hidden, generator, rule, scale } => {
+                let table = scene.patches(*rule)?;
                 let patches = Some(scene.patch_of(row, &table));
                 let features = scene.patch_mean(x, row, &table)?;
                 context.record(|| name("patch_feat"), &features);
-                let a = generator.forward(&hidden.forward(&features, Activation::Gelu, None)?, Activation::None, None)?;
+                let a =
+                    generator.forward(&hidden.forward(&features, Activation::Gelu, None)?, Activation::None, None)?;
                 context.record(|| name("patch_a"), &a);
                 if context.records() {
-                    let n = x.rows();
-                    let ranks = gather_span(&scene.stage.inverses.reshaped(&[scene.stage.inverses.len()])?, row * n..(row + 1) * n, &iota(x, n)?)?;
-                    context.record(|| name("patch_id"), &gather_rows(&ranks, &table.patch_of_rank)?);
+                    let points = row * x.rows()..(row + 1) * x.rows();
+                    let of_point = gather_span(&scene.stage.inverses, points, &table.patch_of_rank)?;
+                    context.record(|| name("patch_id"), &of_point);
                 }
                 let z = linear(x, b, Epilogue::default())?;
                 record_delta(context, name, &y, |zero| {
@@ -99,10 +100,6 @@ impl AdaptedLinear {
             }
         }
     }
-}
-
-fn iota(like: &Tensor, n: usize) -> Result<Tensor> {
-    Tensor::from_slice(like.device(), &[n], &(0..n as u32).collect::<Vec<_>>())
 }
 
 /// Records the delta alone: what it adds to nothing.

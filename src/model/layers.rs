@@ -111,10 +111,7 @@ pub(super) struct LayerNorm {
 impl LayerNorm {
     /// The layer whose parameters start with `prefix`.
     pub(super) fn load(loader: &Loader<'_>, prefix: &str) -> Result<Self> {
-        Ok(Self {
-            gamma: loader.vector(&format!("{prefix}.weight"))?,
-            beta: loader.vector(&format!("{prefix}.bias"))?,
-        })
+        Ok(Self { gamma: loader.vector(&format!("{prefix}.weight"))?, beta: loader.vector(&format!("{prefix}.bias"))? })
     }
 
     /// `[n, c]` → `[n, c]`.

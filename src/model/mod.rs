@@ -1,11 +1,24 @@
 //! The network: what a model file says it is, its parameters, and how they start.
 
+mod adapter;
+mod block;
 pub mod config;
+mod context;
+mod delta;
+mod embedding;
+mod head;
 pub mod init;
+mod layers;
+mod network;
 pub mod parameters;
 pub mod plan;
+mod pooling;
 pub mod preset;
+mod scene;
 pub mod tensor_file;
 mod validate;
 pub mod weights;
 pub mod write;
+
+pub use context::Context;
+pub use network::{Model, stage_specs};

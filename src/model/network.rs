@@ -116,7 +116,8 @@ impl Model {
     fn backbone(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Vec<Tensor>> {
         let finest = pyramid.stages.first().map_or(0, |stage| stage.orders.columns());
         let expected = [finest, self.config.backbone.in_channels];
-        if pyramid.stages.len() != self.encoder.len() || features.shape() != expected || features.dtype() != DType::F32 {
+        if pyramid.stages.len() != self.encoder.len() || features.shape() != expected || features.dtype() != DType::F32
+        {
             return Err(Error::Argument {
                 what: "features".into(),
                 problem: format!(

@@ -5,17 +5,20 @@ use crate::{
     Result,
     device::Tensor,
     geometry::{
-        patches::{PatchSpec, PatchTable},
+        patches::{PatchRule, PatchTable, Patches},
         pyramid::Stage,
     },
-    kernels::low_rank_delta::PatchOf,
+    kernels::{
+        low_rank_delta::PatchOf,
+        segment_mean::{Segments, segment_mean},
+    },
 };
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 /// A stage, and the patch tables its adapters share.
 pub(super) struct Scene<'a> {
     pub(super) stage: &'a Stage,
-    patches: RefCell<HashMap<PatchSpec, Rc<PatchTable>>>,
+    patches: RefCell<HashMap<PatchRule, Rc<PatchTable>>>,
 }
 
 impl<'a> Scene<'a> {
@@ -24,12 +27,12 @@ impl<'a> Scene<'a> {
     }
 
     /// The table of a way of forming patches, made once per pass.
-    pub(super) fn patches(&self, spec: PatchSpec) -> Result<Rc<PatchTable>> {
-        if let Some(table) = self.patches.borrow().get(&spec) {
+    pub(super) fn patches(&self, rule: PatchRule) -> Result<Rc<PatchTable>> {
+        if let Some(table) = self.patches.borrow().get(&rule) {
             return Ok(Rc::clone(table));
         }
-        let table = Rc::new(PatchTable::new(self.stage.orders.device(), &self.stage.offsets, spec)?);
-        self.patches.borrow_mut().insert(spec, Rc::clone(&table));
+        let table = Rc::new(Patches::new(rule, &self.stage.offsets)?.upload(self.stage.orders.device())?);
+        self.patches.borrow_mut().insert(rule, Rc::clone(&table));
         Ok(table)
     }
 
@@ -40,15 +43,14 @@ impl<'a> Scene<'a> {
 
     /// Mean of `x` `[n, c]` over every patch → `[p, c]`.
     pub(super) fn patch_mean(&self, x: &Tensor, row: usize, table: &PatchTable) -> Result<Tensor> {
-        use crate::kernels::segment_mean::{Segments, segment_mean};
         segment_mean(x, &self.stage.orders, row, Segments::Ranges(&table.ranges, &table.divisor))
     }
 }
 
 /// The groups of a dynamic projection.
-pub(super) fn group_spec(mode: SngMode, param: usize) -> PatchSpec {
+pub(super) fn group_rule(mode: SngMode, param: usize) -> PatchRule {
     match mode {
-        SngMode::Num => PatchSpec::Num(param),
-        SngMode::Length => PatchSpec::Length(param),
+        SngMode::Num => PatchRule::Num(param),
+        SngMode::Length => PatchRule::Length(param),
     }
 }

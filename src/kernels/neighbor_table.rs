@@ -1,0 +1,194 @@
+//! `neighbor_table`: the occupied cells around each point.
+//!
+//! sorted raster keys `[n, 2]` with their order `[n]`, grid `[n, 3]`, batch `[n]` → table `[n, 27]`:
+//! `table[i][9a + 3b + c]` is the point of i's scene at `grid[i] + (a - 1, b - 1, c - 1)`, or [`ABSENT`].
+//!
+//! The offsets are numbered as the weights `[27, …]` of a submanifold 3³ convolution; entry 13 is the cell itself.
+//! Where several points share a cell, the first in the sorted order stands for it, in entry 13 of the others too.
+
+use super::{
+    expect::{self, Size::Is},
+    key64,
+    serialize::MAX_DEPTH,
+};
+use crate::{
+    Error, Result,
+    device::{
+        DType, Device, Tensor,
+        dispatch::row_chunks,
+        gpu::{Bind, Dispatch, Gpu},
+        shader_table::{neighbor_table as shader, params},
+    },
+};
+use rayon::prelude::*;
+
+params!(neighbor_table { n: u32, rows: u32, depth: u32 });
+
+/// The entry of a cell without a point.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Neighbours `[n, 27]` of the cells `grid` of `batch`, whose raster keys of `depth` bits per axis are `keys`,
+/// sorted, with their `order`.
+pub fn neighbor_table(keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tensor, depth: u32) -> Result<Tensor> {
+    let device = keys.device();
+    let n = batch.rows();
+    expect::operand("neighbor_table", "keys", keys, device, DType::U32, &[Is(n), Is(2)])?;
+    expect::operand("neighbor_table", "order", order, device, DType::U32, &[Is(n)])?;
+    expect::operand("neighbor_table", "grid", grid, device, DType::I32, &[Is(n), Is(3)])?;
+    expect::operand("neighbor_table", "batch", batch, device, DType::U32, &[Is(n)])?;
+    if depth > MAX_DEPTH {
+        return Err(Error::Shape {
+            kernel: "neighbor_table",
+            problem: format!("depth {depth} is at most {MAX_DEPTH}"),
+        });
+    }
+    match device {
+        Device::Cpu(_) => twin(keys, order, grid, batch, depth),
+        Device::Gpu(gpu) => record(gpu, keys, order, grid, batch, depth),
+    }
+}
+
+fn record(gpu: &Gpu, keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tensor, depth: u32) -> Result<Tensor> {
+    let n = batch.rows();
+    expect::one_binding("neighbor_table", "the array of keys", n * 8, gpu.max_binding())?;
+    let table = Tensor::uninit(keys.device(), &[n, 27], DType::U32)?;
+    for rows in row_chunks(n, 27 * 4, 512, gpu.max_binding()) {
+        gpu.dispatch(&Dispatch {
+            variant: &shader::PLAIN,
+            entry: "",
+            bind: &[
+                Bind::all(keys),
+                Bind::all(order),
+                Bind::rows(grid, rows.clone()),
+                Bind::rows(batch, rows.clone()),
+                Bind::rows(&table, rows.clone()),
+            ],
+            params: bytemuck::bytes_of(&Params { n: n as u32, rows: rows.len() as u32, depth }),
+            groups: (rows.len() * 9).div_ceil(256) as u32,
+            work: rows.len() as u64 * 9 * 200,
+        })?;
+    }
+    Ok(table)
+}
+
+fn twin(keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tensor, depth: u32) -> Result<Tensor> {
+    let mut table = Tensor::uninit(keys.device(), &[batch.rows(), 27], DType::U32)?;
+    let (keys, order) = (key64::keys(keys), order.host::<u32>());
+    let (grid, batch) = (grid.host::<i32>(), batch.host::<u32>());
+    let side = 1i64 << depth;
+    table.host_mut::<u32>().par_chunks_mut(27).enumerate().for_each(|(i, row)| {
+        for (offset, entry) in row.iter_mut().enumerate() {
+            let step = [offset / 9, offset / 3 % 3, offset % 3];
+            let cell: [i64; 3] = std::array::from_fn(|axis| i64::from(grid[3 * i + axis]) + step[axis] as i64 - 1);
+            *entry = ABSENT;
+            if cell.iter().all(|v| (0..side).contains(v)) {
+                let key = cell.iter().fold(u64::from(batch[i]), |key, v| key << depth | *v as u64);
+                let place = keys.partition_point(|other| key64::join(*other) < key);
+                if keys.get(place).is_some_and(|other| key64::join(*other) == key) {
+                    *entry = order[place];
+                }
+            }
+        }
+    });
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        radix_sort::radix_sort,
+        serialize::{Curve, serialize},
+        testing::{Noise, SIZES, cpu, devices, get, gpu, gpu_with, put},
+    };
+    use super::*;
+    use std::collections::HashMap;
+
+    fn table(device: &Device, grid: &[i32], batch: &[u32], depth: u32) -> Vec<u32> {
+        let n = batch.len();
+        let (grid, batch) = (put(device, &[n, 3], grid), put(device, &[n], batch));
+        let keys = serialize(&grid, &batch, depth, 1, &[Curve::Raster]).unwrap();
+        let sorted = radix_sort(&keys, 64).unwrap();
+        let (keys, order) = (sorted.keys.reshaped(&[n, 2]).unwrap(), sorted.order.reshaped(&[n]).unwrap());
+        get(&neighbor_table(&keys, &order, &grid, &batch, depth).unwrap())
+    }
+
+    /// `n` cells, distinct within their scene where `distinct`.
+    fn cloud(n: usize, depth: u32, scenes: u32, distinct: bool) -> (Vec<i32>, Vec<u32>) {
+        let mut noise = Noise::new(n as u64);
+        let mut seen = std::collections::HashSet::new();
+        let (mut grid, mut batch) = (Vec::new(), Vec::new());
+        while batch.len() < n {
+            let cell = [0; 3].map(|_: i32| noise.below(1 << depth) as i32);
+            let scene = noise.below(scenes as usize) as u32;
+            if !distinct || seen.insert((scene, cell)) {
+                grid.extend(cell);
+                batch.push(scene);
+            }
+        }
+        (grid, batch)
+    }
+
+    #[test]
+    fn neighbours_are_those_a_map_of_cells_finds() {
+        for device in devices() {
+            for (n, depth, distinct) in [(0, 4, true), (1, 1, true), (15, 1, true), (1025, 3, false), (1025, 4, true)] {
+                let (grid, batch) = cloud(n, depth, 3, distinct);
+                let mut cells = HashMap::new();
+                for i in 0..n {
+                    // The first in the stable order of equal keys is the one of smallest index.
+                    cells.entry((batch[i], [grid[3 * i], grid[3 * i + 1], grid[3 * i + 2]])).or_insert(i as u32);
+                }
+                let found = table(&device, &grid, &batch, depth);
+                for i in 0..n {
+                    for (a, b, c) in (0..27).map(|o: i32| (o / 9, o / 3 % 3, o % 3)) {
+                        let cell = [grid[3 * i] + a - 1, grid[3 * i + 1] + b - 1, grid[3 * i + 2] + c - 1];
+                        let expected = cells.get(&(batch[i], cell)).copied().unwrap_or(ABSENT);
+                        let entry = found[27 * i + (9 * a + 3 * b + c) as usize];
+                        assert_eq!(entry, expected, "point {i} of {n}, offset {a} {b} {c}, {device:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shader_equals_its_twin_whole_and_split() {
+        let Some(gpu) = gpu() else { return };
+        // 1025 keys take 8,200 bytes; their table 110,700.
+        let tiny = gpu_with(|options| options.max_binding = Some(12_300)).expect("the adapter opened before");
+        for n in SIZES {
+            for (depth, distinct) in [(4, true), (2, false), (16, true)] {
+                let distinct = distinct && n <= 1 << (3 * depth);
+                let (grid, batch) = cloud(n, depth, 2, distinct);
+                let expected = table(&cpu(), &grid, &batch, depth);
+                assert_eq!(table(&gpu, &grid, &batch, depth), expected);
+                assert_eq!(table(&tiny, &grid, &batch, depth), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn past_65535_groups_the_dispatch_folds() {
+        // A portable binding holds the table of 1.2 million points, 43,691 groups: a full 124³ grid reaches 67,028
+        // groups where the adapter binds more, and elsewhere splits.
+        let Some(gpu) = gpu() else { return };
+        let side = 124;
+        let n = (side * side * side) as usize;
+        let grid: Vec<i32> = (0..n as i32).flat_map(|i| [i / (side * side), i / side % side, i % side]).collect();
+        let words: Vec<u32> = grid.chunks(3).flat_map(|g| [0, ((g[0] << 7 | g[1]) << 7 | g[2]) as u32]).collect();
+        let order: Vec<u32> = (0..n as u32).collect();
+        let found = neighbor_table(
+            &put(&gpu, &[n, 2], &words),
+            &put(&gpu, &[n], &order),
+            &put(&gpu, &[n, 3], &grid),
+            &put(&gpu, &[n], &vec![0u32; n]),
+            7,
+        )
+        .unwrap();
+        let found = get::<u32>(&found);
+        for (i, row) in found.chunks(27).enumerate() {
+            let expected = if grid[3 * i + 2] + 1 < side { i as u32 + 1 } else { ABSENT };
+            assert_eq!((row[13], row[14]), (i as u32, expected), "point {i}");
+        }
+    }
+}
