@@ -1,5 +1,6 @@
 //! Segment 3D scans with Point Transformer V3 and PointTPA adapters, on WebGPU or the plain CPU.
 
+pub mod check;
 pub mod device;
 mod error;
 #[doc(hidden)]

@@ -1,0 +1,49 @@
+//! The reference's recorded runs, as `pointtpa check` holds them against this program.
+
+use pointtpa::{
+    Device,
+    check::check_file,
+    device::{DeviceChoice, DeviceOptions, Tier},
+};
+use std::path::Path;
+
+fn devices() -> Vec<Device> {
+    let named = std::env::var("POINTTPA_TEST_DEVICE").unwrap_or_default();
+    let open = |choice, tier, max_binding| {
+        Device::open_blocking(DeviceOptions { choice, tier, max_binding, poison: true, ..DeviceOptions::default() })
+    };
+    let gpu = || DeviceChoice::Named(named.clone());
+    let mut devices = vec![open(DeviceChoice::Cpu, None, None).unwrap()];
+    for (tier, max_binding) in [(None, None), (Some(Tier::Portable), None), (None, Some(64 << 10))] {
+        match open(gpu(), tier, max_binding) {
+            Ok(device) => devices.push(device),
+            Err(error) => println!("skipped: {error}"),
+        }
+    }
+    devices
+}
+
+fn holds(name: &str, least_compared: usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name);
+    for device in devices() {
+        let report = check_file(&device, &path).unwrap();
+        let failed: Vec<_> = report.compared.iter().filter(|c| !c.holds).collect();
+        assert!(failed.is_empty(), "{name} on {device:?}: {failed:#?}");
+        assert!(report.holds && report.compared.len() >= least_compared, "{} compared", report.compared.len());
+    }
+}
+
+#[test]
+fn tiny_enc_holds() {
+    holds("tiny_enc.safetensors", 60);
+}
+
+#[test]
+fn low_rank_tiny_holds() {
+    holds("low_rank_tiny.safetensors", 60);
+}
+
+#[test]
+fn serialization_holds() {
+    holds("serialization.safetensors", 40);
+}
