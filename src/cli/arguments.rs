@@ -51,6 +51,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Check(Check),
     Info(Info),
     Init(Init),
     Synth(Synth),
@@ -60,6 +61,20 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Prove a device right: run golden files and compare every tensor the reference recorded
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Integers must be equal, floats within the tolerance of their file. Exits with 0 only if everything holds, else with 1.
+
+Examples:
+  pointtpa check tests/goldens/*.safetensors
+  pointtpa check golden.safetensors --device llvmpipe --json")]
+pub(crate) struct Check {
+    /// Golden files: a model with the inputs, steps and outputs of a run of the reference
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Say what a scan or a model file holds

@@ -5,7 +5,8 @@
 //! and patterns), `output` (files that appear whole or not at all), `choice` (which device, which model).
 
 mod arguments;
-#[allow(dead_code, reason = "for `segment` and `check`")]
+mod check;
+#[allow(dead_code, reason = "for `segment`")]
 mod choice;
 mod exit;
 mod info;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     screen::set_up(arguments.global.quiet);
     interrupt::set_up();
     let outcome = match &arguments.command {
+        Command::Check(command) => check::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
