@@ -1,8 +1,10 @@
 //! The geometry of the reference's recorded scenes, to the last integer.
 
 use super::{
+    center_shift::center_shift,
     patches::{PatchRule, Patches},
     pyramid::{Pyramid, Stage, StageSpec},
+    voxel::voxelize,
 };
 use crate::{
     Device,
@@ -202,4 +204,30 @@ fn the_reference_gates_as_many_groups() {
         }
         assert!(compared > 0, "{name} records its gates");
     }
+}
+
+#[test]
+fn raw_points_become_the_recorded_voxels() {
+    let Some(golden) = shared_golden("tta_tiny.safetensors") else { return };
+    // The thirteenth view mirrors x and y and is the one that the reference computes in f32 throughout.
+    let mut points = golden.floats("raw.coord").as_chunks::<3>().0.to_vec();
+    center_shift(&mut points, true);
+    for point in &mut points {
+        (point[0], point[1]) = (-point[0], -point[1]);
+    }
+    let recorded: Vec<i64> = golden.integers("aug12.frag0.grid_coord");
+    let index: Vec<usize> = golden.integers("aug12.frag0.index").into_iter().map(|i| i as usize).collect();
+    for device in devices() {
+        let voxels = block_on(voxelize(&device, &points, 0.02)).unwrap();
+        assert_eq!(voxels.len(), index.len());
+        let (grid, cell) = (get::<i32>(&voxels.grid_coord), get::<u32>(&voxels.cell_of_point));
+        for (row, point) in index.iter().enumerate() {
+            let voxel = cell[*point] as usize;
+            let ours: Vec<i64> = grid[3 * voxel..3 * voxel + 3].iter().copied().map(i64::from).collect();
+            assert_eq!(ours, recorded[3 * row..3 * row + 3], "point {point} on {device:?}");
+        }
+    }
+    let mut fragment: Vec<[f32; 3]> = index.iter().map(|i| points[*i]).collect();
+    center_shift(&mut fragment, false);
+    assert_eq!(fragment.as_flattened(), golden.floats("aug12.frag0.coord"));
 }

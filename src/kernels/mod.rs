@@ -4,6 +4,7 @@ mod gather_rows;
 pub mod cell_coords;
 pub mod coord_max;
 pub mod invert_permutation;
+pub mod knn_normals;
 pub mod neighbor_table;
 pub mod radix_sort;
 pub mod scan;
