@@ -11,7 +11,7 @@ use crate::{
     device::{Element, Tensor, Tier},
     kernels::{
         serialize::Curve,
-        testing::{Golden, devices, get, golden, gpu_with, put, shared_golden},
+        testing::{Golden, Noise, cpu, devices, get, golden, gpu, gpu_with, put, shared_golden},
     },
 };
 use pollster::block_on;
@@ -230,4 +230,43 @@ fn raw_points_become_the_recorded_voxels() {
     let mut fragment: Vec<[f32; 3]> = index.iter().map(|i| points[*i]).collect();
     center_shift(&mut fragment, false);
     assert_eq!(fragment.as_flattened(), golden.floats("aug12.frag0.coord"));
+}
+
+#[test]
+fn a_scene_of_60_000_voxels_is_the_same_on_both_devices() {
+    let Some(gpu) = gpu() else { return };
+    // A sheet of hills, 5 m wide, scanned in no order.
+    let mut noise = Noise::new(60_000);
+    let points: Vec<[f32; 3]> = (0..200_000)
+        .map(|_| {
+            let (x, y) = (noise.float() * 2.5, noise.float() * 2.5);
+            [x, y, (x * 2.0).sin() * (y * 3.0).cos()]
+        })
+        .collect();
+    let specs: Vec<StageSpec> = (0..5)
+        .map(|s| StageSpec {
+            curves: vec![Curve::Z, Curve::ZTrans, Curve::Hilbert, Curve::HilbertTrans],
+            patch_size: 1024,
+            stride_to_next: (s < 4).then_some(2),
+        })
+        .collect();
+    let build = |device: &Device| {
+        let voxels = block_on(voxelize(device, &points, 0.02)).unwrap();
+        block_on(Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs)).unwrap()
+    };
+    let (ours, theirs) = (build(&cpu()), build(&gpu));
+    assert!(ours.stages[0].len() > 60_000);
+    for (a, b) in ours.stages.iter().zip(&theirs.stages) {
+        assert_eq!((a.depth, &a.offsets, &a.windows.list), (b.depth, &b.offsets, &b.windows.list));
+        assert!(get::<i32>(&a.grid_coord) == get::<i32>(&b.grid_coord));
+        let of = |stage: &Stage| {
+            let mut all = vec![get::<u32>(&stage.codes), get::<u32>(&stage.orders), get::<u32>(&stage.inverses)];
+            all.push(get::<u32>(&stage.neighbors));
+            if let Some(pooling) = &stage.pooling {
+                all.extend([&pooling.cluster, &pooling.members, &pooling.starts].map(get::<u32>));
+            }
+            all
+        };
+        assert!(of(a) == of(b), "depth {}", a.depth);
+    }
 }
