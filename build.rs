@@ -15,6 +15,12 @@ fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=shaders");
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=src/kernels");
+    // A model built into the library, where the checkout has one; see src/model/bundled.rs.
+    println!("cargo:rerun-if-changed=assets");
+    println!("cargo::rustc-check-cfg=cfg(bundled_rooms)");
+    if Path::new("assets/models/rooms.safetensors").is_file() {
+        println!("cargo::rustc-cfg=bundled_rooms");
+    }
     match generate(Path::new("shaders"), Path::new("src/kernels")) {
         Ok(table) => {
             let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");

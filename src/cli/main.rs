@@ -1,3 +1,51 @@
 //! The `pointtpa` program.
+//!
+//! One file per command; what they share is named for what it does: `arguments` (the options), `exit` (errors to exit
+//! codes), `interrupt` (Ctrl-C), `screen` (stderr: messages and progress), `results` (stdout), `inputs` (files, folders
+//! and patterns), `output` (files that appear whole or not at all), `choice` (which device, which model).
 
-fn main() {}
+mod arguments;
+mod check;
+#[allow(dead_code, reason = "for `segment`")]
+mod choice;
+mod exit;
+mod info;
+mod init;
+#[allow(dead_code, reason = "for `segment`")]
+mod inputs;
+mod interrupt;
+mod memory_size;
+mod output;
+mod results;
+mod screen;
+mod synth;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    screen::set_up(arguments.global.quiet);
+    interrupt::set_up();
+    let outcome = match &arguments.command {
+        Command::Check(command) => check::run(&arguments.global, command),
+        Command::Info(command) => info::run(&arguments.global, command),
+        Command::Init(command) => init::run(&arguments.global, command),
+        Command::Synth(command) => synth::run(&arguments.global, command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut results::Stdout);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen::error(&failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}

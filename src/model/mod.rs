@@ -2,6 +2,7 @@
 
 mod adapter;
 mod block;
+pub mod bundled;
 pub mod config;
 mod context;
 mod delta;

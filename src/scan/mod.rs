@@ -19,4 +19,5 @@ pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
+pub use output::write_whole;
 pub use point_cloud::PointCloud;

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// [`Error::Io`]; `path` is then as it was before.
-pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
     if path == Path::new("-") {
         let mut out = BufWriter::new(io::stdout().lock());

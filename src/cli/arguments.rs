@@ -1,0 +1,241 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pointtpa::device::DeviceChoice;
+
+use super::memory_size::MemorySize;
+
+const EXAMPLES: &str = "\
+Examples:
+  pointtpa info scan.ply
+  pointtpa init --config rooms -o model.safetensors
+  pointtpa segment scan.ply -o labelled.ply --model model.safetensors
+  pointtpa segment scans/*.ply -o labelled/ --model model.safetensors --device cpu
+
+Results go to standard output, messages and progress to standard error.
+
+Exit codes: 0 done, 1 bad input, 2 usage, 3 no adapter, 4 out of memory, 5 device lost, 130 cancelled";
+
+/// Segment 3D scans with Point Transformer V3 and PointTPA adapters, on any GPU or the plain CPU.
+#[derive(Debug, Parser)]
+#[command(name = "pointtpa", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where to compute: `auto` takes a GPU, else the CPU; a software adapter only runs by (part of) its name
+    #[arg(long, global = true, value_name = "auto|gpu|cpu|NAME", default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+
+    /// Most memory that tensors may take, for example 4G or 512M [default: no limit]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub(crate) memory: Option<MemorySize>,
+
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Say nothing on standard error but what went wrong
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Check),
+    Info(Info),
+    Init(Init),
+    Synth(Synth),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Prove a device right: run golden files and compare every tensor the reference recorded
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Integers must be equal, floats within the tolerance of their file. Exits with 0 only if everything holds, else with 1.
+
+Examples:
+  pointtpa check tests/goldens/*.safetensors
+  pointtpa check golden.safetensors --device llvmpipe --json")]
+pub(crate) struct Check {
+    /// Golden files: a model with the inputs, steps and outputs of a run of the reference
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Say what a scan or a model file holds
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  pointtpa info scan.ply\n  pointtpa info model.safetensors --json")]
+pub(crate) struct Info {
+    /// A scan or a model file, told apart by content; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Write a new, untrained model file
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pointtpa init -o rooms.safetensors
+  pointtpa init -o base.safetensors --config base --adapter low-rank --classes scannet20 --dtype f16
+  pointtpa init -o own.safetensors --config small --classes classes.json --seed 7")]
+pub(crate) struct Init {
+    /// The model file; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// The network
+    #[arg(long, value_enum, default_value_t = Network::Rooms)]
+    pub(crate) config: Network,
+
+    /// The adapter
+    #[arg(long, value_enum, default_value_t = AdapterName::None)]
+    pub(crate) adapter: AdapterName,
+
+    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
+    /// [default: rooms for the rooms network, else scannet20]
+    #[arg(long, value_name = "SET|FILE")]
+    pub(crate) classes: Option<String>,
+
+    /// The same seed gives the same model on every machine
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// How the weights are stored
+    #[arg(long, value_enum, default_value_t = Storage::F32)]
+    pub(crate) dtype: Storage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// The published ScanNet configuration: encoder head, for a GPU with some memory
+    Base,
+    /// Point Transformer V3's default configuration with a decoder
+    Small,
+    /// Four shallow stages with a decoder: rooms on a CPU
+    Rooms,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdapterName {
+    /// None
+    None,
+    /// Static low-rank deltas
+    Lora,
+    /// A static bottleneck in every block
+    Adapter,
+    /// Dynamic low-rank deltas, generated per patch (the paper's projector)
+    #[value(alias = "low_rank")]
+    LowRank,
+    /// Dynamic bottlenecks, mixed of bases per patch (the released code's projector)
+    #[value(alias = "basis_mix")]
+    BasisMix,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Storage {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats
+    F16,
+    /// 16-bit floats with the range of 32-bit ones
+    Bf16,
+}
+
+/// Make labelled scans of synthetic rooms, as a simulated depth camera sees them
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --val the scenes stand in DIR; with it, in DIR/train and DIR/val. Scene i has seed S + i, so a longer run
+starts with the same scenes as a shorter one, and no scene to validate on is ever one to train on.
+
+Examples:
+  pointtpa synth -o rooms --count 10
+  pointtpa synth -o offices --count 200 --val 20 --domain office --seed 1")]
+pub(crate) struct Synth {
+    /// The folder to write the scans to, as PLY files
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// How many scenes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: u64,
+
+    /// How many scenes more to validate on
+    #[arg(long, value_name = "M")]
+    pub(crate) val: Option<u64>,
+
+    /// The kind of building, and of camera
+    #[arg(long, value_enum, default_value_t = Building::Home)]
+    pub(crate) domain: Building,
+
+    /// The first scene's seed
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 32))]
+    pub(crate) seed: u64,
+
+    /// Side in metres of the cells of which each keeps one point [default: the camera's, 0.01]
+    #[arg(long, value_name = "METRES", value_parser = length::<f32>)]
+    pub(crate) cell: Option<f32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Building {
+    /// Living rooms, bedrooms, kitchens, bathrooms, studies
+    Home,
+    /// Offices, meeting rooms, tea kitchens
+    Office,
+    /// Low, bare and dark rooms with pipes, seen by a noisier camera
+    Basement,
+}
+
+impl Building {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Office => "office",
+            Self::Basement => "basement",
+        }
+    }
+}
+
+/// A positive length in metres.
+fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
+    match text.parse::<T>() {
+        // Also refuses NaN, which is not less than anything.
+        Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
+        _ => Err("a length in metres is needed, greater than 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn both_spellings_of_an_adapter_are_understood() {
+        for spelling in ["low-rank", "low_rank"] {
+            let arguments = Arguments::try_parse_from(["pointtpa", "init", "-o", "x", "--adapter", spelling]);
+            let Command::Init(init) = arguments.unwrap().command else { panic!("another command") };
+            assert_eq!(init.adapter, AdapterName::LowRank);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `pointtpa info`: what a scan or a model file holds.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use pointtpa::model::parameters::{Role, count, count_role};
+use pointtpa::model::tensor_file::TensorFile;
+use pointtpa::model::weights::ModelFile;
+use pointtpa::{Error, scan};
+use serde_json::{Value, json};
+
+use super::arguments::{Global, Info};
+use super::exit::Outcome;
+use super::memory_size::spoken;
+use super::{output, results, table::table};
+
+pub(crate) fn run(global: &Global, command: &Info) -> Outcome {
+    let path = &command.file;
+    let (text, value) = if output::is_stdout(path) { from_stdin()? } else { from_file(path)? };
+    if global.json { results::print_json(&value) } else { results::print(&text) }
+}
+
+fn from_file(path: &Path) -> Outcome<(String, Value)> {
+    let read = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut start = Vec::new();
+    File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(read)?;
+    // A damaged model file is still best described by the reader of model files.
+    if starts_like_a_model(&start) || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
+        return about_model(&ModelFile::open(path)?);
+    }
+    Ok(about_scan(&scan::read(path)?))
+}
+
+fn from_stdin() -> Outcome<(String, Value)> {
+    let path = Path::new("-");
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    if starts_like_a_model(&bytes) {
+        return about_model(&ModelFile::from_tensors(TensorFile::from_bytes("-", bytes)?)?);
+    }
+    Ok(about_scan(&scan::read_bytes(path, bytes)?))
+}
+
+/// A safetensors file starts with the length of its header, eight bytes, and the header is a JSON object.
+fn starts_like_a_model(bytes: &[u8]) -> bool {
+    bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4]
+}
+
+fn about_scan(scan: &scan::Scan) -> (String, Value) {
+    let description = scan.describe();
+    let mut value = json!({"kind": "scan"});
+    if let (Value::Object(value), Ok(Value::Object(fields))) = (&mut value, serde_json::to_value(&description)) {
+        value.extend(fields);
+        if let Some(classes) = scan.classes() {
+            value.insert("classes".to_owned(), json!(classes.classes));
+        }
+    }
+    (description.to_string(), value)
+}
+
+fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
+    let (config, info) = (file.config(), file.info());
+    let total = count(config);
+    let of = |role| count_role(config, role);
+    let adapter = of(Role::Adapter);
+    let mut dtypes: Vec<String> = file
+        .parameter_names()
+        .filter_map(|name| file.tensors().dtype(name))
+        .map(|dtype| dtype.name().to_lowercase())
+        .collect();
+    dtypes.sort();
+    dtypes.dedup();
+    let bytes: u64 = file.parameter_names().filter_map(|name| file.tensors().byte_length(name)).map(|b| b as u64).sum();
+    let fault = match file.check_against(config, false) {
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    };
+    let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
+    let full_config: Value = serde_json::from_str(&config.to_json()?).unwrap_or_default();
+    let value = json!({
+        "kind": "model",
+        "file": file.path().display().to_string(),
+        "backbone": config.backbone.kind,
+        "stages": config.backbone.stages(),
+        "decoder": config.backbone.decoder_stages() > 0,
+        "adapter": config.adapter().name(),
+        "parameters": total,
+        "parameters_by_part": {
+            "backbone": of(Role::Backbone), "adapter": adapter, "decoder": of(Role::Decoder), "head": of(Role::Head),
+        },
+        "adapter_share": share(adapter, total),
+        "dtype": dtypes.join(" and "),
+        "weight_bytes": bytes,
+        "label_set": info.labels.name,
+        "classes": info.labels.classes,
+        "grid_size": info.grid_size,
+        "features": features,
+        "licence": info.licence,
+        "provenance": info.provenance,
+        "note": info.note,
+        "other": info.other,
+        "fault": fault,
+        "config": full_config,
+    });
+
+    let backbone = &config.backbone;
+    let mut rows = vec![
+        ("model", format!("{}, {} stages", backbone.kind, backbone.stages())),
+        ("encoder", stages(&backbone.enc_depths, &backbone.enc_channels)),
+    ];
+    if backbone.decoder_stages() > 0 {
+        rows.push(("decoder", stages(&backbone.dec_depths, &backbone.dec_channels)));
+    }
+    rows.push(("adapter", config.adapter().name().to_owned()));
+    rows.push(("parameters", parameters(total, adapter)));
+    rows.push(("weights", format!("{}, {}", dtypes.join(" and "), spoken(bytes))));
+    let names: Vec<&str> = info.labels.classes.iter().map(|class| class.name.as_str()).collect();
+    rows.push(("classes", format!("{} ({}): {}", names.len(), info.labels.name, names.join(", "))));
+    rows.push(("grid", format!("{} m", info.grid_size)));
+    rows.push(("features", if features.is_empty() { "not said".to_owned() } else { features.join(", ") }));
+    rows.push(("licence", info.licence.clone().unwrap_or_else(|| "not said".to_owned())));
+    for (name, text) in [("provenance", &info.provenance), ("note", &info.note), ("warning", &fault)] {
+        rows.extend(text.iter().map(|text| (name, text.clone())));
+    }
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, text)| vec![String::new(), name.to_owned(), text]).collect();
+    Ok((format!("{}\n{}", file.path().display(), table(&rows, &[])), value))
+}
+
+/// `1234567, of which 1.2 % adapters`.
+pub(crate) fn parameters(total: u64, adapter: u64) -> String {
+    if adapter == 0 {
+        return total.to_string();
+    }
+    format!("{total}, of which {adapter} ({:.2} %) are the adapter's", 100.0 * share(adapter, total))
+}
+
+/// The part of `total` that `part` is, 0 to 1.
+pub(crate) fn share(part: u64, total: u64) -> f64 {
+    part as f64 / total.max(1) as f64
+}
+
+/// `2 × 32, 2 × 64`: blocks and channels of each stage.
+fn stages(depths: &[usize], channels: &[usize]) -> String {
+    let stages: Vec<String> = depths.iter().zip(channels).map(|(depth, width)| format!("{depth} × {width}")).collect();
+    format!("{} (blocks × channels)", stages.join(", "))
+}

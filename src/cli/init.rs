@@ -1,0 +1,89 @@
+//! `pointtpa init`: a new model file.
+
+use pointtpa::LabelSet;
+use pointtpa::model::config::Config;
+use pointtpa::model::parameters::{Role, count, count_role};
+use pointtpa::model::preset::{AdapterChoice, Preset};
+use pointtpa::model::tensor_file::Dtype;
+use pointtpa::model::weights::ModelInfo;
+use pointtpa::model::write::write_model_to;
+use serde_json::json;
+
+use super::arguments::{AdapterName, Global, Init, Network, Storage};
+use super::exit::Outcome;
+use super::info::{parameters, share};
+use super::{interrupt, output, results, screen};
+
+pub(crate) fn run(global: &Global, command: &Init) -> Outcome {
+    output::check_writable(&command.output)?;
+    let labels = labels(command)?;
+    let config = Config::preset(preset(command.config), adapter(command.adapter), labels.classes.len())?;
+    let (total, adapter) = (count(&config), count_role(&config, Role::Adapter));
+    let label_set = labels.name.clone();
+    let classes = labels.classes.len();
+    let info = ModelInfo::new(labels);
+
+    let bar = screen::bar(total, "parameters");
+    bar.set_message("init");
+    output::write_whole(&command.output, |mut out| {
+        write_model_to(&mut out, &config, &info, dtype(command.dtype), |parameter| {
+            interrupt::check()?;
+            let tensor = parameter.initial(command.seed);
+            bar.inc(parameter.elements());
+            Ok(tensor)
+        })
+    })?;
+    bar.finish_and_clear();
+
+    let file = command.output.display().to_string();
+    let text = format!(
+        "{file}\n  parameters  {}\n  classes     {classes} ({label_set})\n  untrained: labels are meaningless until it is trained",
+        parameters(total, adapter)
+    );
+    let value = json!({
+        "file": file,
+        "parameters": total,
+        "adapter_parameters": adapter,
+        "adapter_share": share(adapter, total),
+        "classes": classes,
+        "label_set": label_set,
+        "seed": command.seed,
+    });
+    // Standard output is taken by the model itself.
+    if output::is_stdout(&command.output) {
+        screen::say(&if global.json { format!("{value:#}") } else { text });
+        return Ok(());
+    }
+    if global.json { results::print_json(&value) } else { results::print(&text) }
+}
+
+fn labels(command: &Init) -> Outcome<LabelSet> {
+    let default = if command.config == Network::Rooms { "rooms" } else { "scannet20" };
+    Ok(LabelSet::find(command.classes.as_deref().unwrap_or(default))?)
+}
+
+fn preset(network: Network) -> Preset {
+    match network {
+        Network::Base => Preset::Base,
+        Network::Small => Preset::Small,
+        Network::Rooms => Preset::Rooms,
+    }
+}
+
+fn adapter(name: AdapterName) -> AdapterChoice {
+    match name {
+        AdapterName::None => AdapterChoice::None,
+        AdapterName::Lora => AdapterChoice::Lora,
+        AdapterName::Adapter => AdapterChoice::Bottleneck,
+        AdapterName::LowRank => AdapterChoice::LowRank,
+        AdapterName::BasisMix => AdapterChoice::BasisMix,
+    }
+}
+
+fn dtype(storage: Storage) -> Dtype {
+    match storage {
+        Storage::F32 => Dtype::F32,
+        Storage::F16 => Dtype::F16,
+        Storage::Bf16 => Dtype::BF16,
+    }
+}

@@ -1,0 +1,60 @@
+//! Ctrl-C: stop within a quarter second, and leave no half file.
+//!
+//! The handler raises a flag that long work looks at, so that it can end in order. Work that does not get to look in
+//! time, for example while it waits for a GPU, is ended from here, but not in the middle of an output file.
+
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use pointtpa::Error;
+
+use super::exit::CANCELLED;
+
+static WANTED: AtomicBool = AtomicBool::new(false);
+/// Held while a temporary file exists.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// How long work may take to end in order.
+const ORDERLY: Duration = Duration::from_millis(120);
+/// How long an output file may take to be removed before the program ends all the same: a disk that hangs must not
+/// hang the program.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers Ctrl-C, and the signals that ask a program to end, from here on.
+pub(crate) fn set_up() {
+    let handler = || {
+        WANTED.store(true, Ordering::SeqCst);
+        thread::sleep(ORDERLY);
+        let step = Duration::from_millis(5);
+        for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+            if WRITING.try_lock().is_ok() {
+                break;
+            }
+            thread::sleep(step);
+        }
+        super::screen::clear();
+        process::exit(i32::from(CANCELLED));
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        log::warn!("Ctrl-C ends the program at once: {error}");
+    }
+}
+
+/// The flag, for work that can look at it itself.
+pub(crate) fn flag() -> &'static AtomicBool {
+    &WANTED
+}
+
+/// An error if the user asked to stop.
+pub(crate) fn check() -> Result<(), Error> {
+    if WANTED.load(Ordering::SeqCst) { Err(Error::Cancelled) } else { Ok(()) }
+}
+
+/// Until it is dropped, the program does not end in the middle of what its caller does. Whoever holds it looks at
+/// [`check`] every few milliseconds.
+pub(crate) fn writing() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}

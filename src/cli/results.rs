@@ -1,0 +1,43 @@
+//! Standard output: what a command was asked for.
+
+use std::io::{self, ErrorKind, Write};
+
+use pointtpa::Error;
+
+use super::exit::Outcome;
+
+/// Prints a result and a line end. A reader that has seen enough is no error.
+pub(crate) fn print(text: &str) -> Outcome {
+    let print = || {
+        let mut out = Stdout;
+        out.write_all(text.as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()
+    };
+    print().map_err(|source| Error::Io { action: "write", path: "standard output".into(), source }.into())
+}
+
+/// Prints a result as JSON.
+pub(crate) fn print_json(value: &serde_json::Value) -> Outcome {
+    // The alternate form of a JSON value is the indented one, and writing it cannot fail.
+    print(&format!("{value:#}"))
+}
+
+/// Standard output that swallows what is written after its reader has gone.
+pub(crate) struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match io::stdout().write(bytes) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            result => result,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match io::stdout().flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Standard error: messages, and progress bars where it is a terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use log::{Level, LevelFilter};
+
+/// All bars, so that messages go above them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Shows the library's messages: the chosen device, warnings. `RUST_LOG` asks for more.
+pub(crate) fn set_up(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+    let mut logger = env_logger::Builder::new();
+    // Graphics drivers and loaders report much that means nothing to users.
+    logger.filter_level(LevelFilter::Off);
+    logger.filter_module("pointtpa", if quiet { LevelFilter::Error } else { LevelFilter::Info });
+    logger.parse_default_env();
+    logger.format(|out, record| match (record.level(), record.target().starts_with("pointtpa")) {
+        (Level::Info, true) => writeln!(out, "{}", record.args()),
+        (Level::Warn, true) => writeln!(out, "warning: {}", record.args()),
+        (level, _) => writeln!(out, "{level} {}: {}", record.target(), record.args()),
+    });
+    logger.target(env_logger::Target::Pipe(Box::new(AboveBars)));
+    logger.init();
+}
+
+/// Says something, unless `--quiet`.
+pub(crate) fn say(message: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        line(message);
+    }
+}
+
+/// Says what went wrong, always.
+pub(crate) fn error(message: &str) {
+    if !message.is_empty() {
+        line(&format!("error: {message}"));
+    }
+}
+
+/// Takes the bars off the screen.
+pub(crate) fn clear() {
+    let _ = BARS.clear();
+}
+
+/// A bar of `length` units, invisible where stderr is no terminal and with `--quiet`. It shows rate and time left.
+pub(crate) fn bar(length: u64, unit: &'static str) -> ProgressBar {
+    if QUIET.load(Ordering::Relaxed) || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = BARS.add(ProgressBar::new(length));
+    if let Ok(style) = ProgressStyle::with_template("{msg:<14} {bar:32} {percent:>3} %  {rate}  {eta} left") {
+        let rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0} {unit}/s", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate));
+    }
+    bar
+}
+
+fn line(message: &str) {
+    // A terminal that is gone is no reason to stop.
+    let _ = AboveBars.write_all(format!("{message}\n").as_bytes());
+}
+
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
