@@ -10,7 +10,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> grid: array<i32>;
 @group(0) @binding(2) var<storage, read_write> largest: array<u32>;
 
-var<workgroup> partial: array<u32, 256>;
+var<workgroup> partial_max: array<u32, 256>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -23,14 +23,14 @@ fn main(
     for (var i = flat * 256u + local; i < params.total; i += params.groups * 256u) {
         found = max(found, u32(grid[i]));
     }
-    partial[local] = found;
+    partial_max[local] = found;
     for (var width = 128u; width > 0u; width /= 2u) {
         workgroupBarrier();
         if local < width {
-            partial[local] = max(partial[local], partial[local + width]);
+            partial_max[local] = max(partial_max[local], partial_max[local + width]);
         }
     }
     if local == 0u && flat < params.groups {
-        largest[flat] = partial[0];
+        largest[flat] = partial_max[0];
     }
 }

@@ -111,7 +111,7 @@ fn scatter(
         sum += table[local * 8u + k];
     }
     let inclusive = block_scan(local, sum);
-    var running = inclusive - sum + (partial[255] << 16u);
+    var running = inclusive - sum + (partial_sums[255] << 16u);
     for (var k = 0u; k < 8u; k += 1u) {
         let word = table[local * 8u + k];
         table[local * 8u + k] = running;

@@ -9,8 +9,10 @@ pub mod geometry;
 pub mod kernels;
 pub mod model;
 pub mod scan;
+mod segmenter;
 pub mod synth;
 
 pub use device::Device;
 pub use error::{Error, Result};
 pub use scan::{LabelSet, PointCloud};
+pub use segmenter::{Progress, SegmentOptions, Segmentation, Segmenter};

@@ -1,15 +1,17 @@
 //! The geometry of the reference's recorded scenes, to the last integer.
 
 use super::{
+    center_shift::center_shift,
     patches::{PatchRule, Patches},
     pyramid::{Pyramid, Stage, StageSpec},
+    voxel::voxelize,
 };
 use crate::{
     Device,
     device::{Element, Tensor, Tier},
     kernels::{
         serialize::Curve,
-        testing::{Golden, devices, get, golden, gpu_with, put, shared_golden},
+        testing::{Golden, Noise, cpu, devices, get, golden, gpu, gpu_with, put, shared_golden},
     },
 };
 use pollster::block_on;
@@ -201,5 +203,70 @@ fn the_reference_gates_as_many_groups() {
             }
         }
         assert!(compared > 0, "{name} records its gates");
+    }
+}
+
+#[test]
+fn raw_points_become_the_recorded_voxels() {
+    let Some(golden) = shared_golden("tta_tiny.safetensors") else { return };
+    // The thirteenth view mirrors x and y and is the one that the reference computes in f32 throughout.
+    let mut points = golden.floats("raw.coord").as_chunks::<3>().0.to_vec();
+    center_shift(&mut points, true);
+    for point in &mut points {
+        (point[0], point[1]) = (-point[0], -point[1]);
+    }
+    let recorded: Vec<i64> = golden.integers("aug12.frag0.grid_coord");
+    let index: Vec<usize> = golden.integers("aug12.frag0.index").into_iter().map(|i| i as usize).collect();
+    for device in devices() {
+        let voxels = block_on(voxelize(&device, &points, 0.02)).unwrap();
+        assert_eq!(voxels.len(), index.len());
+        let (grid, cell) = (get::<i32>(&voxels.grid_coord), get::<u32>(&voxels.cell_of_point));
+        for (row, point) in index.iter().enumerate() {
+            let voxel = cell[*point] as usize;
+            let ours: Vec<i64> = grid[3 * voxel..3 * voxel + 3].iter().copied().map(i64::from).collect();
+            assert_eq!(ours, recorded[3 * row..3 * row + 3], "point {point} on {device:?}");
+        }
+    }
+    let mut fragment: Vec<[f32; 3]> = index.iter().map(|i| points[*i]).collect();
+    center_shift(&mut fragment, false);
+    assert_eq!(fragment.as_flattened(), golden.floats("aug12.frag0.coord"));
+}
+
+#[test]
+fn a_scene_of_60_000_voxels_is_the_same_on_both_devices() {
+    let Some(gpu) = gpu() else { return };
+    // A sheet of hills, 5 m wide, scanned in no order.
+    let mut noise = Noise::new(60_000);
+    let points: Vec<[f32; 3]> = (0..200_000)
+        .map(|_| {
+            let (x, y) = (noise.float() * 2.5, noise.float() * 2.5);
+            [x, y, (x * 2.0).sin() * (y * 3.0).cos()]
+        })
+        .collect();
+    let specs: Vec<StageSpec> = (0..5)
+        .map(|s| StageSpec {
+            curves: vec![Curve::Z, Curve::ZTrans, Curve::Hilbert, Curve::HilbertTrans],
+            patch_size: 1024,
+            stride_to_next: (s < 4).then_some(2),
+        })
+        .collect();
+    let build = |device: &Device| {
+        let voxels = block_on(voxelize(device, &points, 0.02)).unwrap();
+        block_on(Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs)).unwrap()
+    };
+    let (ours, theirs) = (build(&cpu()), build(&gpu));
+    assert!(ours.stages[0].len() > 60_000);
+    for (a, b) in ours.stages.iter().zip(&theirs.stages) {
+        assert_eq!((a.depth, &a.offsets, &a.windows.list), (b.depth, &b.offsets, &b.windows.list));
+        assert!(get::<i32>(&a.grid_coord) == get::<i32>(&b.grid_coord));
+        let of = |stage: &Stage| {
+            let mut all = vec![get::<u32>(&stage.codes), get::<u32>(&stage.orders), get::<u32>(&stage.inverses)];
+            all.push(get::<u32>(&stage.neighbors));
+            if let Some(pooling) = &stage.pooling {
+                all.extend([&pooling.cluster, &pooling.members, &pooling.starts].map(get::<u32>));
+            }
+            all
+        };
+        assert!(of(a) == of(b), "depth {}", a.depth);
     }
 }

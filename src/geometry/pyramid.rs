@@ -140,7 +140,9 @@ impl Points {
         let bits = key_bits(depth, offsets.len(), largest)?;
         let codes = serialize(&grid_coord, &batch, depth, 1, &spec.curves)?;
         let orders = radix_sort(&codes, bits)?.order;
-        let raster = radix_sort(&serialize(&grid_coord, &batch, depth, 1, &[Curve::Raster])?, bits)?;
+        // Pooled points are in raster order already: by none of the bits, the sort is the identity.
+        let raster_bits = if pooling.is_some() { 0 } else { bits };
+        let raster = radix_sort(&serialize(&grid_coord, &batch, depth, 1, &[Curve::Raster])?, raster_bits)?;
         let n = batch.rows();
         let (keys, order) = (raster.keys.reshaped(&[n, 2])?, raster.order.reshaped(&[n])?);
         Ok(Stage {

@@ -2,9 +2,11 @@
 
 use crate::{
     Device, Error, Result,
-    device::{DType, Tensor},
+    device::Tensor,
     kernels::{
         cell_coords::cell_coords,
+        knn_normals::knn_normals,
+        neighbor_table::neighbor_table,
         radix_sort::radix_sort,
         serialize::{Curve, serialize},
         unique::unique,
@@ -47,6 +49,22 @@ impl VoxelGrid {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// `[v, 27]` u32: see [`neighbor_table`].
+    pub fn neighbors(&self) -> Result<Tensor> {
+        let v = self.len();
+        let keys = serialize(&self.grid_coord, &self.batch, self.depth, 1, &[Curve::Raster])?;
+        // Voxels are in order already, which makes the sort an identity.
+        let sorted = radix_sort(&keys, 0)?;
+        let (keys, order) = (sorted.keys.reshaped(&[v, 2])?, sorted.order.reshaped(&[v])?);
+        neighbor_table(&keys, &order, &self.grid_coord, &self.batch, self.depth)
+    }
+
+    /// `[v, 3]` f32: normals estimated from the points around each voxel, towards `viewpoint`.
+    pub fn normals(&self, viewpoint: [f32; 3]) -> Result<Tensor> {
+        let neighbors = self.neighbors()?;
+        knn_normals(&self.positions, &self.members, &self.starts, &neighbors, self.lattice.size as f32, viewpoint)
+    }
 }
 
 /// Sorts `positions` into cells of `grid_size`, as the reference's `GridSample` does with f64 division.
@@ -72,7 +90,6 @@ pub async fn voxelize(device: &Device, positions: &[[f32; 3]], grid_size: f64) -
     let (keys, members) = (sorted.keys.reshaped(&[n, 2])?, sorted.order.reshaped(&[n])?);
     let cells = unique(&keys, &members, &[n]).await?;
     let (grid_coord, batch) = cell_coords(&keys, &cells.starts, depth)?;
-    debug_assert_eq!(grid_coord.dtype(), DType::I32);
     Ok(VoxelGrid {
         grid_coord,
         batch,

@@ -1,7 +1,7 @@
 //! `cell_coords`: grid coordinates and batch index of every cell, out of its raster key.
 //!
 //! sorted raster keys `[n, 2]`, starts `[cells + 1]` → grid `[cells, 3]`, batch `[cells]`. With keys of
-//! `grid / stride` these are the points of the next stage (SEMANTICS of the reference's `GridPooling`).
+//! `grid / stride` these are the points of the next stage (the reference's `GridPooling`).
 
 use super::{
     expect::{self, Size::Any, Size::Is},
@@ -99,8 +99,9 @@ mod tests {
         let (n, cells) = (1000, 65_536 * 256 + 1);
         let keys: Vec<u32> = (0..n).flat_map(|i| [0, i]).collect();
         let starts: Vec<u32> = (0..=cells as u32).map(|c| c % n).collect();
-        let Ok((grid, _)) = cell_coords(&put(&gpu, &[n as usize, 2], &keys), &put(&gpu, &[cells + 1], &starts), 10)
-        else {
+        let (keys, starts) = (put(&gpu, &[n as usize, 2], &keys), put(&gpu, &[cells + 1], &starts));
+        let Ok((grid, _)) = cell_coords(&keys, &starts, 10) else {
+            eprintln!("skipped: the adapter binds less than {} bytes", cells * 12);
             return;
         };
         let grid = get::<i32>(&grid);

@@ -15,6 +15,7 @@ pub mod gather_rows;
 mod gemm;
 pub mod invert_permutation;
 pub(crate) mod key64;
+pub mod knn_normals;
 pub mod layer_norm;
 pub mod linear;
 pub mod low_rank_delta;

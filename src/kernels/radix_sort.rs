@@ -157,7 +157,7 @@ mod tests {
                     check(&device, r, n, &keys, bits);
                 }
                 // Many equal keys.
-                let keys: Vec<u64> = (0..2 * n).map(|_| noise.bits() % 5 << 30).collect();
+                let keys: Vec<u64> = (0..2 * n).map(|_| (noise.bits() % 5) << 30).collect();
                 check(&device, 2, n, &keys, 36);
             }
         }

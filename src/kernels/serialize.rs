@@ -3,8 +3,8 @@
 //! grid `[n, 3]`, batch `[n]` → codes `[r, n, 2]` (high word, low word): `code[k][i] = batch[i] << 3·depth |
 //! curve_k(grid[i] / stride)`, for cells of `depth` bits per axis.
 //!
-//! Source: PTv3's `serialization` (z-order and Hilbert after Skilling, 2004; the `-trans` forms swap x and y). A
-//! Hilbert code depends on the depth, a z code does not.
+//! Source: Point Transformer V3's `serialization`: z-order, and Hilbert after Skilling, 2004; the `-trans` forms swap
+//! x and y. A Hilbert code depends on the depth, a z code does not.
 
 use super::{
     expect::{self, Size::Any, Size::Is},

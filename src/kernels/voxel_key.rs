@@ -54,8 +54,8 @@ impl Lattice {
         for axis in 0..3 {
             let low = cell(min[axis], size);
             let cells = cell(max[axis], size) - low + 1.0;
-            // A NaN fails this comparison as well.
-            if !(cells <= MAX_CELLS) {
+            // Infinities that cancel make a NaN.
+            if cells > MAX_CELLS || cells.is_nan() {
                 return Err(Error::Argument {
                     what: "grid size".into(),
                     problem: format!(

@@ -1,0 +1,272 @@
+//! From a scan to labels: the whole inference path.
+//!
+//! ```text
+//! PointCloud ─voxelize─▶ VoxelGrid ─pyramid─▶ Pyramid ─network─▶ logits ─argmax─▶ labels of all points
+//! ```
+
+use crate::{
+    Device, Error, PointCloud, Result,
+    device::Tensor,
+    geometry::{
+        center_shift::center_shift,
+        pyramid::Pyramid,
+        voxel::{VoxelGrid, voxelize},
+    },
+    kernels::{argmax::argmax, gather_rows::gather_rows},
+    model::{
+        Context, Model,
+        weights::{Feature, Missing, ModelFile},
+    },
+};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+/// A model, ready to segment scans.
+pub struct Segmenter {
+    model: Model,
+}
+
+/// How to segment one scan.
+#[derive(Clone, Copy, Default)]
+pub struct SegmentOptions<'a> {
+    /// Edge of a voxel in metres; `None` takes the model's.
+    pub grid_size: Option<f64>,
+    /// Told about every step.
+    pub progress: Option<&'a dyn Fn(Progress<'_>)>,
+    /// Set it, from any thread, to stop with [`Error::Cancelled`].
+    pub cancel: Option<&'a AtomicBool>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// What is being done: `voxelize`, `normals`, `pyramid`, `enc0`, …, `head`, `labels`.
+    pub stage: &'a str,
+    /// Share of the whole run, 0 to 1.
+    pub done: f64,
+}
+
+/// The labels of a scan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segmentation {
+    /// Class of every input point, in input order; -1 where the coordinates are not finite.
+    pub labels: Vec<i32>,
+    /// Softmax probability of the label, 0 to 1; 0 without a label.
+    pub confidence: Vec<f32>,
+    /// Voxels that the network saw.
+    pub voxels: usize,
+    /// Points without finite coordinates.
+    pub skipped: usize,
+    /// Seconds per stage, in order.
+    pub stages: Vec<(String, f64)>,
+    /// The most memory that tensors held at once on the device, in bytes, weights included.
+    pub peak_bytes: u64,
+    /// What a user should know about this run.
+    pub warnings: Vec<String>,
+}
+
+/// Shares of a run that the steps before the network and after it take, for [`Progress`].
+const BEFORE_NETWORK: f64 = 0.15;
+const NETWORK: f64 = 0.8;
+
+/// The grey that stands for a missing colour, 0 to 1.
+const NEUTRAL_GREY: f32 = 0.5;
+
+impl Segmenter {
+    /// Brings a model file to a device; see [`Model::load`].
+    pub fn open(device: &Device, file: &ModelFile, allow_missing: Option<u64>) -> Result<(Self, Missing)> {
+        let (model, missing) = Model::load(device, file, allow_missing)?;
+        Ok((Self { model }, missing))
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Labels every point of `cloud`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a scan without a finite point or one that spans more than 65,535 voxels along an
+    /// axis, [`Error::OutOfMemory`], [`Error::DeviceLost`], and [`Error::Cancelled`]. The segmenter can be used again
+    /// after any but a lost device.
+    pub async fn segment(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
+        let device = self.model.device();
+        device.reset_peak();
+        let mut run = Run::new(options);
+
+        run.step("voxelize", 0.0)?;
+        let finite: Vec<u32> = (0..cloud.len() as u32).filter(|i| cloud.is_finite(*i as usize)).collect();
+        if finite.is_empty() {
+            return Err(Error::Argument {
+                what: "scan".into(),
+                problem: format!("none of its {} points has finite coordinates", cloud.len()),
+                advice: "Give a scan with at least one point".into(),
+            });
+        }
+        let mut positions: Vec<[f32; 3]> = finite.iter().map(|i| cloud.positions[*i as usize]).collect();
+        center_shift(&mut positions, true);
+        let grid_size = options.grid_size.unwrap_or(self.model.info().grid_size);
+        let voxels = voxelize(device, &positions, grid_size).await?;
+        let first: Vec<u32> = voxels.first.to_vec().await?;
+        run.finish("voxelize");
+
+        let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
+        let normals = self.normals(cloud, &representatives, &voxels, &mut run).await?;
+        let centred = first.iter().map(|i| positions[*i as usize]).collect();
+        drop(positions);
+        let features = self.features(cloud, &representatives, centred, normals.as_deref(), &mut run)?;
+
+        run.step("pyramid", 0.06)?;
+        let specs = self.model.stage_specs();
+        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
+        run.finish("pyramid");
+
+        let cell_of_point = voxels.cell_of_point.clone();
+        let voxel_count = voxels.len();
+        drop(voxels);
+        let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
+        let logits = self.model.forward(&mut Context::with_steps(&step), &pyramid, &features)?;
+        drop((pyramid, features));
+        run.step("labels", BEFORE_NETWORK + NETWORK)?;
+        let (label, confidence) = argmax(&logits)?;
+        drop(logits);
+        let label: Vec<u32> = gather_rows(&cell_of_point, &label)?.to_vec().await?;
+        run.finish("network");
+        let confidence: Vec<f32> = gather_rows(&cell_of_point, &confidence)?.to_vec().await?;
+
+        let mut labels = vec![-1; cloud.len()];
+        let mut confidences = vec![0.0; cloud.len()];
+        for ((point, label), confidence) in finite.iter().zip(label).zip(confidence) {
+            labels[*point as usize] = label as i32;
+            confidences[*point as usize] = confidence;
+        }
+        let skipped = cloud.len() - finite.len();
+        if skipped > 0 {
+            run.warnings.push(format!("{skipped} points have no finite coordinates; they keep the label -1"));
+        }
+        run.finish("labels");
+        Ok(Segmentation {
+            labels,
+            confidence: confidences,
+            voxels: voxel_count,
+            skipped,
+            stages: run.stages,
+            peak_bytes: device.memory().peak,
+            warnings: run.warnings,
+        })
+    }
+
+    /// [`Self::segment`], waiting for it.
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn segment_blocking(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
+        pollster::block_on(self.segment(cloud, options))
+    }
+
+    /// The voxels' normals: the scan's own, else estimated on the device; `None` if the model reads none.
+    async fn normals(
+        &self,
+        cloud: &PointCloud,
+        representatives: &[usize],
+        voxels: &VoxelGrid,
+        run: &mut Run<'_>,
+    ) -> Result<Option<Vec<[f32; 3]>>> {
+        if !self.model.info().features.contains(&Feature::Normal) {
+            return Ok(None);
+        }
+        let usable = |normal: &[f32; 3]| normal.iter().all(|v| v.is_finite()) && *normal != [0.0; 3];
+        if let Some(normals) = cloud.normals.as_ref().filter(|normals| normals.iter().any(usable)) {
+            let unusable = representatives.iter().filter(|i| !usable(&normals[**i])).count();
+            if unusable > 0 {
+                run.warnings.push(format!("{unusable} voxels have a normal of zero or NaN; up is used instead"));
+            }
+            let of = |i: &usize| if usable(&normals[*i]) { normals[*i] } else { [0.0, 0.0, 1.0] };
+            return Ok(Some(representatives.iter().map(of).collect()));
+        }
+        run.step("normals", 0.03)?;
+        // Rooms are scanned from inside: surfaces face the middle of the scene, at half its height.
+        let height = f64::from(voxels.lattice.last[2]) * voxels.lattice.size;
+        let words: Vec<f32> = voxels.normals([0.0, 0.0, height as f32 / 2.0])?.to_vec().await?;
+        run.finish("normals");
+        Ok(Some(words.as_chunks::<3>().0.to_vec()))
+    }
+
+    /// The network's input `[v, channels]`, one point per voxel.
+    fn features(
+        &self,
+        cloud: &PointCloud,
+        representatives: &[usize],
+        mut centred: Vec<[f32; 3]>,
+        normals: Option<&[[f32; 3]]>,
+        run: &mut Run<'_>,
+    ) -> Result<Tensor> {
+        let kinds = &self.model.info().features;
+        if kinds.is_empty() {
+            return Err(Error::Argument {
+                what: "model".into(),
+                problem: format!(
+                    "it reads {} numbers per point and its file does not say which",
+                    self.model.config().backbone.in_channels
+                ),
+                advice: "Add `features` to the file's metadata, for example `coord,color,normal`".into(),
+            });
+        }
+        // The reference centres the voxels' points once more, in x and y only.
+        center_shift(&mut centred, false);
+        if cloud.colors.is_none() && kinds.contains(&Feature::Color) {
+            run.warnings.push("the scan has no colour; a neutral grey is used, and labels will be less certain".into());
+        }
+        let color = |i: usize| match &cloud.colors {
+            Some(colors) => colors[i].map(|v| v / 255.0),
+            None => [NEUTRAL_GREY; 3],
+        };
+        let mut features = Vec::with_capacity(representatives.len() * kinds.len() * Feature::CHANNELS);
+        for (voxel, point) in representatives.iter().enumerate() {
+            for kind in kinds {
+                features.extend(match kind {
+                    Feature::Coord => centred[voxel],
+                    Feature::Color => color(*point),
+                    Feature::Normal => normals.map_or([0.0, 0.0, 1.0], |normals| normals[voxel]),
+                });
+            }
+        }
+        let channels = kinds.len() * Feature::CHANNELS;
+        Tensor::from_slice(self.model.device(), &[representatives.len(), channels], &features)
+    }
+}
+
+/// One run: what the caller is told, and the clock.
+struct Run<'a> {
+    options: &'a SegmentOptions<'a>,
+    stages: Vec<(String, f64)>,
+    warnings: Vec<String>,
+    since: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(options: &'a SegmentOptions<'a>) -> Self {
+        Self { options, stages: Vec::new(), warnings: Vec::new(), since: Instant::now() }
+    }
+
+    /// Says what comes next; an error if the caller asked to stop.
+    fn step(&self, stage: &str, done: f64) -> Result<()> {
+        if self.options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Err(Error::Cancelled);
+        }
+        if let Some(progress) = self.options.progress {
+            progress(Progress { stage, done });
+        }
+        Ok(())
+    }
+
+    /// Notes the time since the last stage ended.
+    fn finish(&mut self, stage: &str) {
+        self.stages.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
+        self.since = Instant::now();
+    }
+}
