@@ -82,7 +82,7 @@ fn bad_files_exit_with_1_and_say_where() {
     for (name, message) in [
         ("missing.ply", "cannot read"),
         ("truncated.ply", "byte"),
-        ("promises.ply", "line 10"),
+        ("promises.ply", "line 3: the header promises 3 `vertex` rows"),
         ("noise.ply", "no scan format"),
         ("empty", "the file is empty"),
         ("truncated.safetensors", "promises"),

@@ -45,3 +45,17 @@ fn scenes_that_were_made_are_whole() {
         pointtpa::scan::read(&folder.path().join("rooms").join(name)).unwrap();
     }
 }
+
+#[test]
+fn a_scan_that_is_being_segmented_gives_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    program::run(&["init", "--config", "small", "--dtype", "f16", "-o", &path("model")]).succeeds();
+    let scene = "assets/scenes/living_room.ply";
+    let (out, model) = (path("out.ply"), path("model"));
+    let arguments = ["segment", scene, "-o", &out, "--model", &model, "--device", "cpu"];
+    let (code, after) = interrupted(&arguments, Duration::from_millis(700));
+    assert_eq!(code, Some(130));
+    assert!(after < SOON, "{after:?}");
+    assert_eq!(names(folder.path()), ["model"]);
+}
