@@ -145,7 +145,7 @@ fn a_failure_says_why_and_leaves_no_file() {
     let before = bench.names();
     for (input, message) in [
         (truncated.as_str(), "byte"),
-        (&promises, "the header promises 4 `vertex` rows"),
+        (&promises, "line 14: the file ends after 3 of 4 `vertex` rows"),
         (&nowhere, "finite"),
         ("no/such/scan.ply", "cannot read"),
     ] {
