@@ -118,12 +118,12 @@ fn unusual_scans_are_labelled_all_the_same() {
             "ply\nformat ascii 1.0\nelement vertex {points}\nproperty {kind} x\nproperty {kind} y\nproperty {kind} z\nend_header\n"
         )
     };
-    let far: String = (0..50).map(|i| format!("{}.25 {}.5 1.125\n", 2000 + i, -3000 - i)).collect();
+    let far: Vec<String> = (0..50).map(|i| format!("{}.25 {}.5 1.125\n", 2000 + i, -3000 - i)).collect();
     for (name, text, labelled) in [
         ("one point", header(1, "float") + "1 2 3\n", vec![true]),
         ("one voxel", header(3, "float") + "1 1 1\n1.001 1 1\n1.002 1 1\n", vec![true; 3]),
         ("not finite", header(3, "float") + "nan 0 0\n1 1 1\n0 inf 0\n", vec![false, true, false]),
-        ("far away", header(50, "double") + &far, vec![true; 50]),
+        ("far away", header(50, "double") + &far.concat(), vec![true; 50]),
     ] {
         let input = bench.put("in.ply", text);
         let summary = bench.segment(&[&input], "out.ply", &["--json"]).succeeds().json();

@@ -71,20 +71,23 @@ fn to_text(name: &str, report: &Report) -> String {
         let holds = if row.holds { "yes" } else { "NO" };
         vec![String::new(), row.name.clone(), row.count.to_string(), max, mean, tolerance, holds.to_owned()]
     }));
-    let mut text = format!("{name}\n{}", table(&rows, &[false, false, true, true, true, true, false]));
+    let mut parts = vec![name.to_owned(), table(&rows, &[false, false, true, true, true, true, false])];
     if !report.skipped.is_empty() {
         let rows: Vec<Vec<String>> =
             report.skipped.iter().map(|row| vec![String::new(), row.name.clone(), row.reason.clone()]).collect();
-        text += &format!("\n  not compared:\n{}", table(&rows, &[]));
+        parts.extend(["  not compared:".to_owned(), table(&rows, &[])]);
     }
     let failed = report.compared.iter().filter(|row| !row.holds).count();
-    let verdict = if report.holds { "holds".to_owned() } else { format!("does NOT hold: {failed} tensors differ") };
-    text += &format!("\n  {verdict}, {} compared, {} not", report.compared.len(), report.skipped.len());
-    if let Some(logits) = report.max_abs_logits {
-        text += &format!(", logits within {logits:.2e}");
-    }
-    if let Some(agreement) = report.argmax_agreement {
-        text += &format!(", {:.3} % of the labels agree", 100.0 * agreement);
-    }
-    text
+    let mut verdict = vec![if report.holds {
+        "  holds".to_owned()
+    } else if report.compared.is_empty() {
+        "  does NOT hold: nothing could be compared".to_owned()
+    } else {
+        format!("  does NOT hold: {failed} tensors differ")
+    }];
+    verdict.push(format!("{} compared, {} not", report.compared.len(), report.skipped.len()));
+    verdict.extend(report.max_abs_logits.map(|logits| format!("logits within {logits:.2e}")));
+    verdict.extend(report.argmax_agreement.map(|share| format!("{:.3} % of the labels agree", 100.0 * share)));
+    parts.push(verdict.join(", "));
+    parts.join("\n")
 }

@@ -61,11 +61,9 @@ impl Summary {
 
     pub(crate) fn text(&self) -> String {
         let Segmentation { voxels, skipped, peak_bytes, .. } = &self.segmentation;
-        let mut text =
-            format!("{}: {} points, {voxels} voxels of {} m", self.job.input.display(), self.points, self.grid_size);
-        if *skipped > 0 {
-            text += &format!(", {skipped} points without a class");
-        }
+        let (input, output) = (self.job.input.display(), self.job.output.display());
+        let without = if *skipped > 0 { format!(", {skipped} points without a class") } else { String::new() };
+        let title = format!("{input}: {} points, {voxels} voxels of {} m{without}", self.points, self.grid_size);
         let rows: Vec<Vec<String>> = self
             .counts()
             .into_iter()
@@ -75,16 +73,13 @@ impl Summary {
                 vec![String::new(), name, count.to_string(), format!("{:.1} %", self.percent(count))]
             })
             .collect();
-        if !rows.is_empty() {
-            text += &format!("\n{}", table(&rows, &[false, false, true, true]));
-        }
-        let network: f64 = self.segmentation.stages.iter().map(|(_, time)| time).sum();
-        text + &format!(
-            "\n{:.2} s ({network:.2} s of it on the device), {} at most, written to {}",
+        let device: f64 = self.segmentation.stages.iter().map(|(_, time)| time).sum();
+        let end = format!(
+            "{:.2} s ({device:.2} s of it on the device), {} at most, written to {output}",
             self.total,
-            spoken(*peak_bytes),
-            self.job.output.display()
-        )
+            spoken(*peak_bytes)
+        );
+        [title, table(&rows, &[false, false, true, true]), end].join("\n")
     }
 
     /// Class and points of each class, most frequent first.

@@ -62,7 +62,7 @@ fn has_driver() -> bool {
             entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "json")))
         })
     };
-    named || DRIVERS.iter().any(|folder| registered(folder))
+    named || DRIVERS.iter().any(registered)
 }
 
 fn has_loader() -> bool {
