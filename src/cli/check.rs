@@ -60,7 +60,8 @@ fn to_json(report: &Report, file: Option<&String>) -> Value {
 }
 
 fn to_text(name: &str, report: &Report) -> String {
-    let mut rows = vec![["", "tensor", "count", "max abs", "mean abs", "tolerance", "holds"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["", "tensor", "count", "max abs", "mean abs", "tolerance", "holds"].map(str::to_owned).to_vec()];
     rows.extend(report.compared.iter().map(|row| {
         let numbers = [row.max_abs, row.mean_abs, row.tolerance].map(|number| {
             // Integers are exact or wrong, and zeros are easier to see without an exponent.
