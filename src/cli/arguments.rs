@@ -51,6 +51,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Segment(Segment),
     Check(Check),
     Info(Info),
     Init(Init),
@@ -61,6 +62,51 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Label every point of scans
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`
+(float, the same value), `confidence` (float) and one comment per class. A batch goes on after a bad scan, lists the
+failures at the end and exits with the code of the first.
+
+Examples:
+  pointtpa segment scan.ply -o labelled.ply --model model.safetensors
+  pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
+  pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
+pub(crate) struct Segment {
+    /// PLY files, folders of them, or patterns; `-` is standard input
+    #[arg(value_name = "IN", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// The labelled file, or the folder for those of several scans; `-` is standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+
+    /// The model file [default: the one built into the program]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+
+    /// Edge of a voxel in metres [default: the model's]
+    #[arg(long, value_name = "METRES", value_parser = length::<f64>)]
+    pub(crate) grid: Option<f64>,
+
+    /// Paint the points in the colours of their classes
+    #[arg(long)]
+    pub(crate) recolor: bool,
+
+    /// Skip scans whose labelled file is there already
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Start parameters that the model file lacks at random, and name them
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
+
+    /// Seed of the parameters that `--allow-missing` starts at random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 /// Prove a device right: run golden files and compare every tensor the reference recorded

@@ -40,8 +40,8 @@ pub(crate) fn run(global: &Global, command: &Check) -> Outcome {
         }
     }
     if global.json {
-        let one = values.pop().filter(|_| is_one);
-        results::print_json(&one.unwrap_or(Value::Array(values)))?;
+        let all = if is_one { values.pop().unwrap_or_default() } else { Value::Array(values) };
+        results::print_json(&all)?;
     }
     first_failure.map_or(Ok(()), Err)
 }

@@ -6,18 +6,18 @@
 
 mod arguments;
 mod check;
-#[allow(dead_code, reason = "for `segment`")]
 mod choice;
 mod exit;
 mod info;
 mod init;
-#[allow(dead_code, reason = "for `segment`")]
 mod inputs;
 mod interrupt;
 mod memory_size;
 mod output;
 mod results;
 mod screen;
+mod segment;
+mod summary;
 mod synth;
 mod table;
 
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Check(command) => check::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),
+        Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut results::Stdout);

@@ -1,3 +1,39 @@
 //! Project chores: `cargo xtask test`.
+//!
+//! It has no dependencies, so that a fresh clone starts testing at once.
 
-fn main() {}
+mod adapter;
+mod step;
+mod suite;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask test    what CI runs: formatting, lints, all tests, the tests again on the portable tier.
+                    On Debian and its kin it first installs a software Vulkan driver if there is none.
+
+Environment:
+  POINTTPA_TEST_DEVICE  (part of) the name of the adapter to test on, else the best one of this machine
+  POINTTPA_SHARED       folder with the reference's recorded runs and real scans, else ../shared";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => suite::run_all(),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

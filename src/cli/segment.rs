@@ -1,0 +1,178 @@
+//! `pointtpa segment`: scans in, labelled scans out.
+
+use std::path::Path;
+use std::time::Instant;
+
+use pointtpa::model::weights::ModelFile;
+use pointtpa::scan::{self, Scan};
+use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
+use serde_json::{Value, json};
+
+use super::arguments::{Global, Segment};
+use super::exit::{BAD_INPUT, Failure, Outcome};
+use super::inputs::{Job, Jobs, plan};
+use super::summary::Summary;
+use super::{choice, interrupt, output, results, screen};
+
+pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
+    let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output)?;
+    let file = choice::model(command.model.as_deref())?;
+    if let Some(folder) = &folder {
+        output::create_folder(folder)?;
+    }
+    if command.resume {
+        let all = jobs.len();
+        jobs.retain(|job| !job.output.is_file());
+        if jobs.len() < all {
+            screen::say(&format!("{} of {all} scans are labelled already", all - jobs.len()));
+        }
+    }
+    let mut run = Run { global, command, file, engine: None };
+    if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
+}
+
+/// What the scans of one run share.
+struct Run<'a> {
+    global: &'a Global,
+    command: &'a Segment,
+    file: ModelFile,
+    /// Opened when the first scan has been read, so that a bad file is told at once.
+    engine: Option<Engine>,
+}
+
+struct Engine {
+    device: Device,
+    segmenter: Segmenter,
+}
+
+impl Run<'_> {
+    fn single(&mut self, job: &Job) -> Outcome {
+        let summary = self.one(job)?;
+        let (text, value) = (summary.text(), summary.json());
+        // Standard output is taken by the labelled scan itself.
+        if output::is_stdout(&job.output) {
+            screen::say(&if self.global.json { format!("{value:#}") } else { text });
+            return Ok(());
+        }
+        if self.global.json { results::print_json(&value) } else { results::print(&text) }
+    }
+
+    /// Goes on after a scan that fails, and fails with the first failure at the end.
+    fn batch(&mut self, jobs: &[Job]) -> Outcome {
+        let mut failures: Vec<(&Path, Failure)> = Vec::new();
+        let mut values: Vec<Value> = Vec::new();
+        for (index, job) in jobs.iter().enumerate() {
+            screen::say(&format!("[{}/{}] {}", index + 1, jobs.len(), job.input.display()));
+            match self.one(job) {
+                Ok(summary) if self.global.json => values.push(summary.json()),
+                Ok(summary) => results::print(&summary.text())?,
+                Err(failure) => {
+                    screen::error(&failure.message);
+                    values.push(json!({
+                        "file": job.input.display().to_string(),
+                        "error": failure.message,
+                        "exit_code": failure.code,
+                    }));
+                    let is_last = failure.ends_the_batch();
+                    failures.push((&job.input, failure));
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+        if self.global.json {
+            results::print_json(&Value::Array(values))?;
+        }
+        let Some((_, first)) = failures.first() else { return Ok(()) };
+        let code = first.code;
+        let list: Vec<String> =
+            failures.iter().map(|(path, failure)| format!("  {}: {}", path.display(), failure.message)).collect();
+        let message = format!("{} of {} scans failed:\n{}", failures.len(), jobs.len(), list.join("\n"));
+        Err(Failure { code, message })
+    }
+
+    fn one(&mut self, job: &Job) -> Outcome<Summary> {
+        output::check_writable(&job.output)?;
+        interrupt::check()?;
+        let start = Instant::now();
+        let scan = scan::read(&job.input)?;
+        let read = start.elapsed().as_secs_f64();
+        let description = scan.describe();
+        screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
+        for warning in &description.warnings {
+            screen::say(&format!("warning: {warning}"));
+        }
+        self.open()?;
+        let Some(engine) = &self.engine else { unreachable!("opened above") };
+        let segmentation = segment(engine, &scan, self.command.grid).map_err(|error| of_scan(&job.input, error))?;
+        for warning in &segmentation.warnings {
+            screen::say(&format!("warning: {warning}"));
+        }
+        let started = Instant::now();
+        let info = engine.segmenter.model().info();
+        self.write(job, &scan, &segmentation, engine)?;
+        Ok(Summary {
+            job: job.clone(),
+            points: scan.cloud.len(),
+            device: engine.device.description(),
+            model: self.file.path().display().to_string(),
+            grid_size: self.command.grid.unwrap_or(info.grid_size),
+            labels: info.labels.clone(),
+            read,
+            write: started.elapsed().as_secs_f64(),
+            total: start.elapsed().as_secs_f64(),
+            warnings: description.warnings.iter().chain(&segmentation.warnings).cloned().collect(),
+            segmentation,
+        })
+    }
+
+    fn open(&mut self) -> Outcome {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        let device = choice::device(self.global)?;
+        let allow_missing = self.command.allow_missing.then_some(self.command.seed);
+        let (segmenter, missing) = Segmenter::open(&device, &self.file, allow_missing)?;
+        if !missing.names.is_empty() {
+            screen::say(&format!(
+                "warning: {} parameters are not in {} and start at random: {}",
+                missing.names.len(),
+                self.file.path().display(),
+                missing.names.join(", ")
+            ));
+        }
+        self.engine = Some(Engine { device, segmenter });
+        Ok(())
+    }
+
+    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Result<(), Error> {
+        let labels = &engine.segmenter.model().info().labels;
+        output::write_whole(&job.output, |out| {
+            scan.labelled_to(out, &segmentation.labels, &segmentation.confidence, labels, self.command.recolor)
+        })
+    }
+}
+
+fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>) -> Result<Segmentation, Error> {
+    let points = scan.cloud.len() as f64;
+    let bar = screen::bar(scan.cloud.len() as u64, "points");
+    let progress = |progress: pointtpa::Progress<'_>| {
+        bar.set_message(progress.stage.to_owned());
+        bar.set_position((progress.done * points) as u64);
+    };
+    let options = SegmentOptions { grid_size, progress: Some(&progress), cancel: Some(interrupt::flag()) };
+    let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
+    bar.finish_and_clear();
+    segmentation
+}
+
+/// The options have been checked, so what is wrong with the arguments is wrong with the scan.
+fn of_scan(path: &Path, error: Error) -> Failure {
+    let is_scan = matches!(error, Error::Argument { .. });
+    let failure = Failure::from(error);
+    if !is_scan {
+        return failure;
+    }
+    Failure { code: BAD_INPUT, message: format!("{}: {}", path.display(), failure.message) }
+}

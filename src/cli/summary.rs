@@ -1,0 +1,105 @@
+//! What `pointtpa segment` says about a labelled scan.
+
+use pointtpa::{LabelSet, Segmentation};
+use serde_json::{Map, Value, json};
+
+use super::inputs::Job;
+use super::memory_size::spoken;
+use super::table::table;
+
+/// A labelled scan, and what it took.
+pub(crate) struct Summary {
+    pub(crate) job: Job,
+    pub(crate) points: usize,
+    pub(crate) device: String,
+    pub(crate) model: String,
+    pub(crate) grid_size: f64,
+    pub(crate) labels: LabelSet,
+    /// Seconds.
+    pub(crate) read: f64,
+    /// Seconds.
+    pub(crate) write: f64,
+    /// Seconds.
+    pub(crate) total: f64,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) segmentation: Segmentation,
+}
+
+impl Summary {
+    pub(crate) fn json(&self) -> Value {
+        let mut seconds = Map::new();
+        let stages = self.segmentation.stages.iter().map(|(stage, time)| (stage.as_str(), *time));
+        let all = [("read", self.read)].into_iter().chain(stages).chain([("write", self.write), ("total", self.total)]);
+        for (stage, time) in all {
+            seconds.insert(stage.to_owned(), json!(time));
+        }
+        let counts: Vec<Value> = self
+            .counts()
+            .into_iter()
+            .map(|(class, count)| {
+                let class = &self.labels.classes[class];
+                let percent = self.percent(count);
+                json!({"id": class.id, "name": class.name, "count": count, "percent": percent})
+            })
+            .collect();
+        json!({
+            "file": self.job.input.display().to_string(),
+            "output": self.job.output.display().to_string(),
+            "points": self.points,
+            "voxels": self.segmentation.voxels,
+            "skipped_points": self.segmentation.skipped,
+            "grid_size": self.grid_size,
+            "seconds": seconds,
+            "peak_memory_bytes": self.segmentation.peak_bytes,
+            "class_counts": counts,
+            "label_set": self.labels.name,
+            "device": self.device,
+            "model": self.model,
+            "warnings": self.warnings,
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let Segmentation { voxels, skipped, peak_bytes, .. } = &self.segmentation;
+        let mut text =
+            format!("{}: {} points, {voxels} voxels of {} m", self.job.input.display(), self.points, self.grid_size);
+        if *skipped > 0 {
+            text += &format!(", {skipped} points without a class");
+        }
+        let rows: Vec<Vec<String>> = self
+            .counts()
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(class, count)| {
+                let name = self.labels.classes[class].name.clone();
+                vec![String::new(), name, count.to_string(), format!("{:.1} %", self.percent(count))]
+            })
+            .collect();
+        if !rows.is_empty() {
+            text += &format!("\n{}", table(&rows, &[false, false, true, true]));
+        }
+        let network: f64 = self.segmentation.stages.iter().map(|(_, time)| time).sum();
+        text + &format!(
+            "\n{:.2} s ({network:.2} s of it on the device), {} at most, written to {}",
+            self.total,
+            spoken(*peak_bytes),
+            self.job.output.display()
+        )
+    }
+
+    /// Class and points of each class, most frequent first.
+    fn counts(&self) -> Vec<(usize, usize)> {
+        let mut counts: Vec<(usize, usize)> = (0..self.labels.classes.len()).map(|class| (class, 0)).collect();
+        for label in &self.segmentation.labels {
+            if let Some((_, count)) = usize::try_from(*label).ok().and_then(|label| counts.get_mut(label)) {
+                *count += 1;
+            }
+        }
+        counts.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), *class));
+        counts
+    }
+
+    fn percent(&self, count: usize) -> f64 {
+        100.0 * count as f64 / self.points.max(1) as f64
+    }
+}

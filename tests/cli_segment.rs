@@ -1,0 +1,211 @@
+//! `pointtpa segment` on the CPU: what it writes, and how it fails.
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use pointtpa::scan;
+use program::{Run, command, names, run};
+
+const SCENE: &str = "assets/scenes/living_room.ply";
+const TRIANGLE: &str = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n\
+                        property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n\
+                        0 0 0 10 20 30\n0.5 0 0 40 50 60\n0 0.5 1 70 80 90\n";
+
+/// A folder of its own for one test.
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name).display().to_string()
+    }
+
+    fn names(&self) -> Vec<String> {
+        names(self.0.path())
+    }
+
+    /// Segments on the CPU with the untrained model, into this folder.
+    fn segment(&self, inputs: &[&str], output: &str, more: &[&str]) -> Run {
+        self.segment_with(&model(), inputs, output, more)
+    }
+
+    fn segment_with(&self, model: &str, inputs: &[&str], output: &str, more: &[&str]) -> Run {
+        let output = self.path(output).display().to_string();
+        run(&[&["segment"], inputs, &["-o", &output, "--model", model, "--device", "cpu"], more].concat())
+    }
+}
+
+/// An untrained model, made once.
+fn model() -> String {
+    static MODEL: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = MODEL.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors").display().to_string();
+        run(&["init", "-o", &path, "--adapter", "low-rank", "--seed", "1"]).succeeds();
+        folder
+    });
+    folder.path().join("model.safetensors").display().to_string()
+}
+
+#[test]
+fn every_point_of_a_room_is_labelled_and_every_property_kept() {
+    let bench = Bench::new();
+    let summary = bench.segment(&[SCENE], "out.ply", &["--json"]).succeeds().json();
+    let (before, after) = (scan::read(Path::new(SCENE)).unwrap(), scan::read(&bench.path("out.ply")).unwrap());
+    assert_eq!(after.cloud.positions, before.cloud.positions);
+    assert_eq!(after.cloud.colors, before.cloud.colors);
+    assert_eq!(after.cloud.normals, before.cloud.normals);
+    let labels = after.cloud.labels.as_ref().unwrap();
+    assert!(labels.iter().all(|label| (0..21).contains(label)));
+    assert_eq!(after.classes().unwrap().classes.len(), 21);
+    let properties = after.describe().properties;
+    assert_eq!(properties[10..], ["scalar_Classification:float", "confidence:float"]);
+
+    assert_eq!(summary["points"].as_u64(), Some(labels.len() as u64));
+    assert!(summary["voxels"].as_u64().unwrap() > 1000);
+    assert_eq!(summary["skipped_points"], 0);
+    assert!(summary["seconds"]["total"].as_f64().unwrap() > 0.0);
+    assert!(summary["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
+    let counts = summary["class_counts"].as_array().unwrap();
+    assert_eq!(counts.iter().map(|class| class["count"].as_u64().unwrap()).sum::<u64>(), labels.len() as u64);
+    for class in counts {
+        let id = class["id"].as_i64().unwrap() as i32;
+        assert_eq!(class["count"].as_u64().unwrap() as usize, labels.iter().filter(|label| **label == id).count());
+    }
+}
+
+#[test]
+fn recolored_points_have_the_colours_of_their_classes() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE);
+    bench.segment(&[&input], "out.ply", &["--recolor"]).succeeds();
+    let after = scan::read(&bench.path("out.ply")).unwrap();
+    let classes = after.classes().unwrap();
+    for (label, color) in after.cloud.labels.unwrap().iter().zip(after.cloud.colors.unwrap()) {
+        assert_eq!(color, classes.class(*label).unwrap().color.map(f32::from));
+    }
+}
+
+#[test]
+fn standard_input_goes_to_standard_output() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE);
+    bench.segment(&[&input], "out.ply", &[]).succeeds();
+    let piped: Run = command(&["segment", "-", "-o", "-", "--model", &model(), "--device", "cpu", "--json"])
+        .stdin(fs::File::open(&input).unwrap())
+        .output()
+        .unwrap()
+        .into();
+    assert!(piped.succeeds().out == fs::read(bench.path("out.ply")).unwrap());
+}
+
+#[test]
+fn unusual_scans_are_labelled_all_the_same() {
+    let bench = Bench::new();
+    let header = |points: usize, kind: &str| {
+        format!(
+            "ply\nformat ascii 1.0\nelement vertex {points}\nproperty {kind} x\nproperty {kind} y\nproperty {kind} z\nend_header\n"
+        )
+    };
+    let far: String = (0..50).map(|i| format!("{}.25 {}.5 1.125\n", 2000 + i, -3000 - i)).collect();
+    for (name, text, labelled) in [
+        ("one point", header(1, "float") + "1 2 3\n", vec![true]),
+        ("one voxel", header(3, "float") + "1 1 1\n1.001 1 1\n1.002 1 1\n", vec![true; 3]),
+        ("not finite", header(3, "float") + "nan 0 0\n1 1 1\n0 inf 0\n", vec![false, true, false]),
+        ("far away", header(50, "double") + &far, vec![true; 50]),
+    ] {
+        let input = bench.put("in.ply", text);
+        let summary = bench.segment(&[&input], "out.ply", &["--json"]).succeeds().json();
+        let labels = scan::read(&bench.path("out.ply")).unwrap().cloud.labels.unwrap();
+        assert_eq!(labels.iter().map(|label| *label >= 0).collect::<Vec<_>>(), labelled, "{name}");
+        let skipped = labelled.iter().filter(|labelled| !**labelled).count() as u64;
+        assert_eq!(summary["skipped_points"].as_u64(), Some(skipped), "{name}");
+    }
+}
+
+#[test]
+fn a_failure_says_why_and_leaves_no_file() {
+    let bench = Bench::new();
+    let scene = fs::read(SCENE).unwrap();
+    let truncated = bench.put("truncated.ply", &scene[..scene.len() / 2]);
+    let promises = bench.put("promises.ply", TRIANGLE.replace("vertex 3", "vertex 4"));
+    let nowhere = bench
+        .put("nowhere.ply", TRIANGLE.replace("vertex 3", "vertex 0").split_inclusive("end_header\n").next().unwrap());
+    let before = bench.names();
+    for (input, message) in [
+        (truncated.as_str(), "byte"),
+        (&promises, "line 14: the file ends after 3 of 4 `vertex` rows"),
+        (&nowhere, "finite"),
+        ("no/such/scan.ply", "cannot read"),
+    ] {
+        let run = bench.segment(&[input], "out.ply", &[]);
+        run.fails_with(1, message);
+        assert!(run.err.contains(input), "{input} is not named: {}", run.err);
+    }
+    bench.segment(&[SCENE], "out.ply", &["--memory", "1M"]).fails_with(4, "--memory");
+    bench.segment(&[SCENE], "no/out.ply", &[]).fails_with(1, "there is no folder");
+    bench.segment(&[SCENE], "out.ply", &["--grid", "0"]).fails_with(2, "--grid");
+    bench.segment_with(SCENE, &[SCENE], "out.ply", &[]).fails_with(1, "no safetensors file");
+    run(&["segment", SCENE, "-o", "x.ply", "--model", &model(), "--device", "no such"]).fails_with(3, "no such");
+    assert_eq!(bench.names(), before);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_named() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE);
+    let renamed = |to: &str| {
+        let mut bytes = fs::read(model()).unwrap();
+        let name = b"\"seg_head.bias\"";
+        let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + 1;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bench.put("changed.safetensors", bytes)
+    };
+    let unexpected = renamed("seg_head.bios");
+    let run = bench.segment_with(&unexpected, &[&input], "out.ply", &[]);
+    run.fails_with(1, "1 missing: seg_head.bias");
+    assert!(run.err.contains("1 unexpected: seg_head.bios"), "{}", run.err);
+
+    let missing = renamed("not_head.bias");
+    bench.segment_with(&missing, &[&input], "out.ply", &[]).fails_with(1, "1 missing: seg_head.bias");
+    assert!(!bench.path("out.ply").exists());
+    let allowed = bench.segment_with(&missing, &[&input], "out.ply", &["--allow-missing", "--seed", "5"]).succeeds();
+    assert!(allowed.err.contains("start at random: seg_head.bias"), "{}", allowed.err);
+}
+
+#[test]
+fn a_batch_goes_on_after_a_bad_scan_and_resumes_where_it_stopped() {
+    let bench = Bench::new();
+    let (first, bad, last) =
+        (bench.put("a.ply", TRIANGLE), bench.put("b.ply", "ply\nnonsense\n"), bench.put("c.ply", TRIANGLE));
+    let run = bench.segment(&[&first, &bad, &last], "out", &[]);
+    run.fails_with(1, "1 of 3 scans failed");
+    assert_eq!(names(&bench.path("out")), ["a.ply", "c.ply"]);
+    let folder = bench.0.path().display().to_string();
+    fs::write(bench.path("b.ply"), TRIANGLE).unwrap();
+    let resumed = bench.segment(&[&folder], "out", &["--resume", "--json"]).succeeds();
+    let value = resumed.json();
+    assert_eq!(value.as_array().unwrap().len(), 1);
+    assert_eq!(value[0]["file"], bad);
+    assert_eq!(names(&bench.path("out")), ["a.ply", "b.ply", "c.ply"]);
+}
+
+#[test]
+fn two_runs_are_equal_byte_for_byte() {
+    let bench = Bench::new();
+    for output in ["first.ply", "second.ply"] {
+        bench.segment(&[SCENE], output, &[]).succeeds();
+    }
+    assert!(fs::read(bench.path("first.ply")).unwrap() == fs::read(bench.path("second.ply")).unwrap());
+}
