@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 /// The generated source: one module per kernel, one `static Variant` per permutation.
-fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
+pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
     let permutations = read_permutations(&shaders.join("permutations"))?;
     for entry in fs::read_dir(shaders).map_err(|e| format!("shaders/: {e}"))? {
         let path = entry.map_err(|e| format!("shaders/: {e}"))?.path();

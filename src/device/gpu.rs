@@ -44,7 +44,7 @@ pub(super) struct Pipeline {
 #[derive(Clone)]
 enum Fault {
     Lost(String),
-    OutOfMemory(String),
+    OutOfMemory,
 }
 
 /// A storage binding of a dispatch: a tensor, or a range of its rows.
@@ -116,7 +116,7 @@ impl Gpu {
             report(
                 &sink,
                 match error {
-                    wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory(error.to_string()),
+                    wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
                     _ => Fault::Lost(error.to_string()),
                 },
             );
@@ -160,7 +160,7 @@ impl Gpu {
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(Fault::Lost(reason)) => Err(Error::DeviceLost { reason: reason.clone() }),
-            Some(Fault::OutOfMemory(_)) => Err(self.pool.exhausted(0, self.pool.memory())),
+            Some(Fault::OutOfMemory) => Err(self.pool.exhausted(0, self.pool.memory())),
         }
     }
 
@@ -233,8 +233,9 @@ impl Gpu {
                 return Err(Error::Shape {
                     kernel: dispatch.variant.kernel,
                     problem: format!(
-                        "{:?} binds {bytes} bytes, '{}' allows {}",
-                        bind.tensor, self.info.name, self.max_binding
+                        "{:?} takes {bytes} bytes at once, the adapter binds {}. \
+                         Use a coarser --grid, cut the scene into smaller pieces, or use `--device cpu`",
+                        bind.tensor, self.max_binding
                     ),
                 });
             }

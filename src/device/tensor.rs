@@ -144,14 +144,6 @@ impl Tensor {
         Ok(Self { shape, ..self.clone() })
     }
 
-    /// The first `rows` rows, sharing the storage.
-    pub(crate) fn truncated(&self, rows: usize) -> Self {
-        assert!(rows <= self.rows(), "a prefix is no longer than its tensor");
-        let mut shape = self.shape;
-        shape.sizes[0] = rows;
-        Self { shape, ..self.clone() }
-    }
-
     /// Copies the elements to the host; waits for the device.
     pub async fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.rows_to_vec(0..self.rows()).await

@@ -81,4 +81,14 @@ mod tests {
             assert_eq!(get::<u32>(&label), [1]);
         }
     }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        let n = 65_536 * 64 + 1;
+        let x: Vec<f32> = (0..n).flat_map(|i| if i % 3 == 0 { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
+        for device in devices() {
+            let (label, _) = argmax(&put(&device, &[n, 2], &x)).unwrap();
+            assert!(get::<u32>(&label).iter().enumerate().all(|(i, label)| *label == u32::from(i % 3 == 0)));
+        }
+    }
 }

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree,
-        testing::{Noise, SIZES, put},
+        testing::{Noise, SIZES, devices, get, put},
     };
 
     #[test]
@@ -103,6 +103,20 @@ mod tests {
                 let expected: f32 = (0..bases).map(|k| gate[patch * bases + k] * t[(i * bases + k) * c + j]).sum();
                 assert!((out - expected).abs() < 1e-6);
             }
+        }
+    }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        let n = 65_536 * 256 + 1;
+        let t: Vec<f32> = (0..n).map(|i| (i % 11) as f32).collect();
+        let ranks: Vec<u32> = (0..n as u32).collect();
+        for device in devices() {
+            let (inverse, patch_of_rank) = (put(&device, &[1, n], &ranks), put(&device, &[n], &vec![0u32; n]));
+            let place = PatchOf { inverse: &inverse, row: 0, patch_of_rank: &patch_of_rank };
+            let (t_device, gate) = (put(&device, &[n, 1], &t), put(&device, &[1, 1], &[3.0f32]));
+            let result = basis_mix(&t_device, &gate, place, Activation::None).unwrap();
+            assert!(get::<f32>(&result).iter().zip(&t).all(|(out, t)| *out == t * 3.0));
         }
     }
 }

@@ -184,4 +184,16 @@ mod tests {
             assert_eq!(get::<u32>(&gathered), [words[2], words[0], words[1]]);
         }
     }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        let n = 65_536 * 256 + 3;
+        let index: Vec<u32> = (0..n).map(|i| (i * 7 % 5) as u32).collect();
+        let x = [1.0f32, 2.0, 4.0, 8.0, 16.0];
+        for device in devices() {
+            let gathered = gather_rows(&put(&device, &[n], &index), &put(&device, &[5, 1], &x)).unwrap();
+            let expected = index.iter().map(|i| x[*i as usize]);
+            assert!(get::<f32>(&gathered).into_iter().eq(expected));
+        }
+    }
 }

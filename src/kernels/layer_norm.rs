@@ -165,4 +165,16 @@ mod tests {
         let gelu = agree(1e-5, |device| run(device, Activation::Gelu));
         assert!(plain.iter().zip(&gelu).all(|(x, y)| (crate::kernels::math::gelu(*x) - y).abs() < 1e-6));
     }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        // Sixteen rows to a group. A row of one element is its own mean: what is left is beta, exactly.
+        let n = 65_536 * 16 + 1;
+        let x: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        agree(0.0, |device| {
+            let [gamma, beta] = [put(device, &[1], &[2.0f32]), put(device, &[1], &[0.25f32])];
+            let x = put(device, &[n, 1], &x);
+            layer_norm(&x, &gamma, &beta, Activation::None, Some(&x)).unwrap()
+        });
+    }
 }

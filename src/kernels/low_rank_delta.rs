@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree,
-        testing::{Noise, SIZES, put},
+        testing::{Noise, SIZES, devices, get, put},
     };
 
     #[test]
@@ -171,6 +171,18 @@ mod tests {
                     assert!((out - (y[at] + scale * delta).max(0.0)).abs() < 1e-6);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        let n = 65_536 * 256 + 1;
+        let y: Vec<f32> = (0..n).map(|i| (i % 7) as f32).collect();
+        for device in devices() {
+            let (y_device, z) = (put(&device, &[n, 1], &y), put(&device, &[n, 1], &y));
+            let a = put(&device, &[1, 1], &[2.0f32]);
+            let result = low_rank_delta(&y_device, &z, &a, None, 0.5, Activation::None).unwrap();
+            assert!(get::<f32>(&result).iter().zip(&y).all(|(out, y)| *out == y * 2.0));
         }
     }
 }

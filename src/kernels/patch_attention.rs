@@ -305,7 +305,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::{agree, agree_split},
-        testing::{Noise, put},
+        testing::{Noise, devices, get, put},
     };
 
     /// One scene of n ranks cut into patches of k, the last reaching back to a whole patch.
@@ -395,5 +395,23 @@ mod tests {
             patch_attention(&put(device, &[n, 3 * d], &qkv), 1, 1.0, &order, &order, 0, &windows, &table).unwrap()
         });
         assert!(result.iter().step_by(d).all(|v| *v == 40.0));
+    }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        // Windows of one point: everyone attends to itself alone and gets its own value.
+        let (n, d) = (65_537, 8);
+        let mut noise = Noise::new(5);
+        let qkv: Vec<f32> = (0..n * 3 * d).map(|_| noise.float()).collect();
+        let ranks: Vec<u32> = (0..n as u32).rev().collect();
+        let windows = windows(n, 1);
+        for device in devices() {
+            let table = put(&device, &[n, 4], bytemuck::cast_slice::<Window, u32>(&windows));
+            let order = put(&device, &[1, n], &ranks);
+            let qkv_device = put(&device, &[n, 3 * d], &qkv);
+            let result = patch_attention(&qkv_device, 1, 1.0, &order, &order, 0, &windows, &table).unwrap();
+            let values = qkv.chunks_exact(3 * d).flat_map(|row| &row[2 * d..]);
+            assert!(get::<f32>(&result).iter().eq(values));
+        }
     }
 }

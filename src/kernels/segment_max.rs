@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree,
-        testing::{Noise, put},
+        testing::{Noise, devices, get, put},
     };
 
     #[test]
@@ -104,6 +104,20 @@ mod tests {
                 let rows = &members[starts[at / c] as usize..starts[at / c + 1] as usize];
                 let expected = rows.iter().map(|r| x[*r as usize * c + at % c]).fold(f32::MIN, f32::max);
                 assert_eq!(*y, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn no_segments_and_more_groups_than_one_dimension_holds() {
+        for segments in [0, 65_536 * 256 + 1] {
+            let starts: Vec<u32> = (0..=segments as u32).collect();
+            let x: Vec<f32> = (0..segments).map(|i| (i % 9) as f32).collect();
+            let members: Vec<u32> = (0..segments as u32).rev().collect();
+            for device in devices() {
+                let (members, starts) = (put(&device, &[segments], &members), put(&device, &[segments + 1], &starts));
+                let result = segment_max(&put(&device, &[segments, 1], &x), &members, &starts).unwrap();
+                assert!(get::<f32>(&result).iter().eq(x.iter().rev()));
             }
         }
     }

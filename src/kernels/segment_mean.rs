@@ -123,7 +123,7 @@ fn cpu(x: &Tensor, members: &[u32], bounds: &[u32], stride: usize, divisor: Opti
 mod tests {
     use super::*;
     use crate::kernels::{
-        agreement::agree,
+        agreement::{agree, agree_split},
         testing::{Noise, put},
     };
 
@@ -163,5 +163,19 @@ mod tests {
             segment_mean(&x, &members, 0, Segments::Runs(&starts)).unwrap()
         });
         assert_eq!(result, [8.0, 80.0, 0.0, 0.0, 2.0, 20.0]);
+    }
+
+    #[test]
+    fn no_segments_and_more_groups_than_one_dimension_holds() {
+        for segments in [0, 65_537] {
+            let starts: Vec<u32> = (0..=segments as u32).collect();
+            let members: Vec<u32> = (0..segments as u32).rev().collect();
+            let x: Vec<f32> = (0..segments).map(|i| i as f32).collect();
+            let result = agree_split(0.0, 1 << 20, |device| {
+                let (members, starts) = (put(device, &[segments], &members), put(device, &[segments + 1], &starts));
+                segment_mean(&put(device, &[segments, 1], &x), &members, 0, Segments::Runs(&starts)).unwrap()
+            });
+            assert!(result.iter().eq(x.iter().rev()));
+        }
     }
 }

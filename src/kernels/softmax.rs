@@ -72,4 +72,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn more_groups_than_one_dimension_holds() {
+        let n = 65_536 * 64 + 1;
+        let ones = agree(0.0, |device| softmax(&put(device, &[n, 1], &vec![3.0f32; n]), 1.0).unwrap());
+        assert!(ones.iter().all(|v| *v == 1.0));
+    }
 }
