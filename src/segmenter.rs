@@ -96,37 +96,7 @@ impl Segmenter {
         let device = self.model.device();
         device.reset_peak();
         let mut run = Run::new(options);
-
-        run.step("voxelize", 0.0)?;
-        let finite: Vec<u32> = (0..cloud.len() as u32).filter(|i| cloud.is_finite(*i as usize)).collect();
-        if finite.is_empty() {
-            return Err(Error::Argument {
-                what: "scan".into(),
-                problem: format!("none of its {} points has finite coordinates", cloud.len()),
-                advice: "Give a scan with at least one point".into(),
-            });
-        }
-        let mut positions: Vec<[f32; 3]> = finite.iter().map(|i| cloud.positions[*i as usize]).collect();
-        center_shift(&mut positions, true);
-        let grid_size = options.grid_size.unwrap_or(self.model.info().grid_size);
-        let voxels = voxelize(device, &positions, grid_size).await?;
-        let first: Vec<u32> = voxels.first.to_vec().await?;
-        run.finish("voxelize");
-
-        let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
-        let normals = self.normals(cloud, &representatives, &voxels, &mut run).await?;
-        let centred = first.iter().map(|i| positions[*i as usize]).collect();
-        drop(positions);
-        let features = self.features(cloud, &representatives, centred, normals.as_deref(), &mut run)?;
-
-        run.step("pyramid", 0.06)?;
-        let specs = self.model.stage_specs();
-        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
-        run.finish("pyramid");
-
-        let cell_of_point = voxels.cell_of_point.clone();
-        let voxel_count = voxels.len();
-        drop(voxels);
+        let Prepared { finite, cell_of_point, voxels, pyramid, features } = self.prepare(cloud, &mut run).await?;
         let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
         let logits = self.model.forward(&mut Context::with_steps(&step), &pyramid, &features)?;
         drop((pyramid, features));
@@ -151,7 +121,7 @@ impl Segmenter {
         Ok(Segmentation {
             labels,
             confidence: confidences,
-            voxels: voxel_count,
+            voxels,
             skipped,
             stages: run.stages,
             peak_bytes: device.memory().peak,
@@ -166,6 +136,56 @@ impl Segmenter {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn segment_blocking(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
         pollster::block_on(self.segment(cloud, options))
+    }
+
+    /// The features that the network's head reads, of every voxel `[v, channels]`, and the voxel of every input point
+    /// (`u32::MAX` where the coordinates are not finite).
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    pub async fn features(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<(Vec<f32>, Vec<u32>)> {
+        let mut run = Run::new(options);
+        let prepared = self.prepare(cloud, &mut run).await?;
+        let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
+        let mut context = Context::with_steps(&step);
+        let features = self.model.features(&mut context, &prepared.pyramid, &prepared.features)?;
+        let mut voxel_of_point = vec![u32::MAX; cloud.len()];
+        let cells: Vec<u32> = prepared.cell_of_point.to_vec().await?;
+        prepared.finite.iter().zip(cells).for_each(|(point, cell)| voxel_of_point[*point as usize] = cell);
+        Ok((features.to_vec().await?, voxel_of_point))
+    }
+
+    /// What the network sees of a scan: voxels, features, pyramid.
+    async fn prepare(&self, cloud: &PointCloud, run: &mut Run<'_>) -> Result<Prepared> {
+        let device = self.model.device();
+        run.step("voxelize", 0.0)?;
+        let finite: Vec<u32> = (0..cloud.len() as u32).filter(|i| cloud.is_finite(*i as usize)).collect();
+        if finite.is_empty() {
+            return Err(Error::Argument {
+                what: "scan".into(),
+                problem: format!("none of its {} points has finite coordinates", cloud.len()),
+                advice: "Give a scan with at least one point".into(),
+            });
+        }
+        let mut positions: Vec<[f32; 3]> = finite.iter().map(|i| cloud.positions[*i as usize]).collect();
+        center_shift(&mut positions, true);
+        let grid_size = run.options.grid_size.unwrap_or(self.model.info().grid_size);
+        let voxels = voxelize(device, &positions, grid_size).await?;
+        let first: Vec<u32> = voxels.first.to_vec().await?;
+        run.finish("voxelize");
+
+        let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
+        let normals = self.normals(cloud, &representatives, &voxels, run).await?;
+        let centred = first.iter().map(|i| positions[*i as usize]).collect();
+        drop(positions);
+        let features = self.inputs(cloud, &representatives, centred, normals.as_deref(), run)?;
+
+        run.step("pyramid", 0.06)?;
+        let specs = self.model.stage_specs();
+        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
+        run.finish("pyramid");
+
+        Ok(Prepared { finite, cell_of_point: voxels.cell_of_point.clone(), voxels: voxels.len(), pyramid, features })
     }
 
     /// The voxels' normals: the scan's own, else estimated on the device; `None` if the model reads none.
@@ -197,7 +217,7 @@ impl Segmenter {
     }
 
     /// The network's input `[v, channels]`, one point per voxel.
-    fn features(
+    fn inputs(
         &self,
         cloud: &PointCloud,
         representatives: &[usize],
@@ -238,6 +258,17 @@ impl Segmenter {
         let channels = kinds.len() * Feature::CHANNELS;
         Tensor::from_slice(self.model.device(), &[representatives.len(), channels], &features)
     }
+}
+
+/// A scan, ready for the network.
+struct Prepared {
+    /// Input points with finite coordinates.
+    finite: Vec<u32>,
+    /// The voxel of each of them.
+    cell_of_point: Tensor,
+    voxels: usize,
+    pyramid: Pyramid,
+    features: Tensor,
 }
 
 /// One run: what the caller is told, and the clock.

@@ -83,7 +83,7 @@ fn fewer_points_than_a_patch_are_a_scene() {
 
 #[test]
 fn points_of_one_voxel_share_its_label() {
-    let result = segment(&bare((0..500).map(|i| [0.001 + i as f32 * 1e-5, 0.001, 0.001]).collect()));
+    let result = segment(&bare((0..500).map(|i| [0.5, -0.7, i as f32 * 1e-5]).collect()));
     assert_eq!(result.voxels, 1);
     assert!(result.labels.iter().all(|label| *label == result.labels[0]));
 }
