@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            screen::clear();
             screen::error(&failure.message);
             ExitCode::from(failure.code)
         }
