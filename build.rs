@@ -54,7 +54,7 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
     let mut table = String::new();
     let mut all = Vec::new();
     for (kernel, variants) in &permutations {
-        writeln!(table, "/// `shaders/{kernel}.wgsl`\npub(crate) mod {kernel} {{\n    use super::*;").unwrap();
+        writeln!(table, "/// `shaders/{kernel}.wgsl`\npub(crate) mod {kernel} {{\n    use super::{{Binding, Entry, Field, Variant}};").unwrap();
         let mut params: Option<Vec<reflect::Field>> = None;
         for variant in variants {
             let source = preprocess::preprocess(shaders, kernel, &variant.defines)?;

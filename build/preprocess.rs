@@ -3,10 +3,10 @@
 //! A define with a value becomes a module constant (`HEAD_DIM=16` → `const HEAD_DIM: u32 = 16u;`), so that tile
 //! sizes can be array lengths. Removed lines stay as blank lines: naga's line numbers are those of the file.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 /// The WGSL of `shaders/{kernel}.wgsl` under `defines`, with imports appended.
-pub fn preprocess(shaders: &Path, kernel: &str, defines: &[(String, Option<String>)]) -> Result<String, String> {
+pub(crate) fn preprocess(shaders: &Path, kernel: &str, defines: &[(String, Option<String>)]) -> Result<String, String> {
     let file = format!("{kernel}.wgsl");
     let mut imports = Vec::new();
     let mut out = expand(shaders, &file, defines, &mut imports)?;
@@ -18,7 +18,7 @@ pub fn preprocess(shaders: &Path, kernel: &str, defines: &[(String, Option<Strin
     }
     for (name, value) in defines {
         if let Some(value) = value {
-            out += &format!("const {name}: u32 = {value}u;\n");
+            writeln!(out, "const {name}: u32 = {value}u;").expect("a String takes everything");
         }
     }
     Ok(out)
@@ -40,9 +40,8 @@ fn expand(
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {
             (Some("#import"), Some(name)) => {
-                if branches.iter().all(|kept| *kept) && !imports.iter().any(|i| i == name) {
-                    imports.push(name.to_owned());
-                }
+                let wanted = branches.iter().all(|kept| *kept) && !imports.iter().any(|i| i == name);
+                imports.extend(wanted.then(|| name.to_owned()));
             }
             (Some("#ifdef"), Some(name)) => branches.push(defines.iter().any(|(d, _)| d == name)),
             (Some("#else"), None) => {

@@ -5,23 +5,23 @@ use std::fmt;
 
 /// One member of the uniform `Params` struct: its name, WGSL type and byte offset.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Field {
+pub(crate) struct Field {
     name: String,
     kind: String,
     offset: u32,
 }
 
 /// One compute entry point: its workgroup size, and for each storage binding it uses the index and access.
-pub struct Entry {
+pub(crate) struct Entry {
     name: String,
     workgroup: [u32; 3],
     storage: Vec<(u32, bool)>,
     workgroup_bytes: u32,
 }
 
-pub struct Module {
-    pub params: Vec<Field>,
-    pub entries: Vec<Entry>,
+pub(crate) struct Module {
+    pub(crate) params: Vec<Field>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 // `Debug` prints the Rust expression that the generated table holds.
@@ -50,7 +50,7 @@ impl fmt::Debug for Entry {
 }
 
 /// Parses, validates and reflects `source`.
-pub fn reflect(kernel: &str, variant: &str, source: &str) -> Result<Module, String> {
+pub(crate) fn reflect(kernel: &str, variant: &str, source: &str) -> Result<Module, String> {
     let file = format!("shaders/{kernel}.wgsl");
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| format!("variant {variant}: {}", e.emit_to_string_with_path(source, &file)))?;

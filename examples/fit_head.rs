@@ -138,7 +138,7 @@ impl Normal {
             self.counts[label] += 1.0;
             let moments = &mut self.moments[label];
             for i in 0..width {
-                let target = &mut moments[i * width..i * width + i + 1];
+                let target = &mut moments[i * width..][..=i];
                 target.iter_mut().zip(&row).for_each(|(m, r)| *m += row[i] * r);
                 self.sums[label][i] += row[i];
             }
@@ -160,7 +160,8 @@ impl Normal {
             for j in 0..=i {
                 let dot: f64 = (0..j).map(|k| matrix[i * width + k] * matrix[j * width + k]).sum();
                 let rest = matrix[i * width + j] - dot;
-                matrix[i * width + j] = if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / matrix[j * width + j] };
+                matrix[i * width + j] =
+                    if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / matrix[j * width + j] };
             }
         }
         let mut solution = Vec::new();

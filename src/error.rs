@@ -3,7 +3,7 @@
 //! Every variant says what was wrong, where, and what to do about it; the `pointtpa` program maps variants to
 //! its exit codes in `cli/`.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 /// What can go wrong in this library.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +134,7 @@ fn describe_mismatch(missing: &[String], unexpected: &[String], wrong_shape: &[S
         }
         let mut text = format!("{} {title}: {}", names.len(), names[..names.len().min(SHOWN)].join(", "));
         if names.len() > SHOWN {
-            text += &format!(" and {} more", names.len() - SHOWN);
+            let _ = write!(text, " and {} more", names.len() - SHOWN);
         }
         parts.push(text);
     }

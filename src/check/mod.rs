@@ -81,7 +81,10 @@ pub fn check_file(device: &Device, path: &Path) -> Result<Report> {
     let file = TensorFile::open(path)?;
     let has = |name: &str| file.shape(name).is_some();
     let mut report = Report::default();
-    if file.names().any(|name| name.ends_with(".z") && name.starts_with('d')) {
+    if file
+        .names()
+        .any(|name| name.split_once('.').is_some_and(|(depth, curve)| depth.starts_with('d') && curve == "z"))
+    {
         pollster::block_on(check_serialization(device, &file, &mut report))?;
     } else if has("in.grid_coord") && has("in.feat") && has("in.offset") {
         pollster::block_on(check_model(device, file, &mut report))?;

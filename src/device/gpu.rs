@@ -4,7 +4,7 @@ use super::{
     dispatch,
     pool::{Pool, Pooled},
     profile::Profiler,
-    recorder::Recorder,
+    recorder::{Label, Recorder},
     shader_table::{Entry, Variant},
     tensor::Tensor,
     tier::{self, Tier},
@@ -29,7 +29,7 @@ pub struct Gpu {
     max_binding: u64,
     pool: Arc<Pool<GpuBuffer>>,
     poison: bool,
-    pipelines: Mutex<HashMap<(&'static str, &'static str, &'static str), Arc<Pipeline>>>,
+    pipelines: Mutex<HashMap<Label, Arc<Pipeline>>>,
     recorder: Mutex<Recorder>,
     fault: Arc<Mutex<Option<Fault>>>,
 }

@@ -163,7 +163,7 @@ mod tests {
     fn a_class_holds_its_request_and_wastes_at_most_a_quarter() {
         for bytes in [0, 1, 256, 257, 1000, 4096, 5000, 1 << 20, (1 << 20) + 1, 123_456_789] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 256 == 0, "{bytes} -> {class}");
+            assert!(class >= bytes && class.is_multiple_of(256), "{bytes} -> {class}");
             assert!(bytes < 2048 || class * 4 <= bytes * 5, "{bytes} -> {class}");
         }
     }

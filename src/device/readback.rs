@@ -12,6 +12,9 @@ use std::{
     task::{Poll, Waker},
 };
 
+/// Bytes copied at a time: the staging memory of a large tensor is not taken twice.
+const PIECE: u64 = 64 << 20;
+
 impl Gpu {
     /// Copies a byte range of `buffer` to the host. The range may start at any word.
     pub(super) async fn read(&self, buffer: &GpuBuffer, range: Range<u64>) -> Result<Vec<u8>> {
@@ -24,8 +27,6 @@ impl Gpu {
         let start = range.start / 4 * 4;
         let copied = range.end.next_multiple_of(4) - start;
         let mut bytes = Vec::with_capacity(copied as usize);
-        // Bounded pieces: the staging memory of a large tensor is not taken twice.
-        const PIECE: u64 = 64 << 20;
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
             size: copied.min(PIECE),

@@ -83,8 +83,10 @@ impl Tensor {
         }
         match &mut tensor.storage {
             Storage::Cpu(buffer) => {
-                let words = Arc::get_mut(buffer).expect("a fresh tensor has one owner").get_mut();
-                bytemuck::cast_slice_mut::<u32, u8>(words)[..wanted].copy_from_slice(data);
+                // A fresh tensor has one owner.
+                if let Some(words) = Arc::get_mut(buffer) {
+                    bytemuck::cast_slice_mut::<u32, u8>(words.get_mut())[..wanted].copy_from_slice(data);
+                }
             }
             Storage::Gpu(buffer) => {
                 let Device::Gpu(gpu) = device else { unreachable!("storage and device are made together") };
@@ -145,11 +147,17 @@ impl Tensor {
     }
 
     /// Copies the elements to the host; waits for the device.
+    ///
+    /// # Panics
+    /// If `T` is not the tensor's element type.
     pub async fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.rows_to_vec(0..self.rows()).await
     }
 
     /// Copies a range of rows to the host.
+    ///
+    /// # Panics
+    /// If `T` is not the tensor's element type, or a row does not exist.
     pub async fn rows_to_vec<T: Element>(&self, rows: std::ops::Range<usize>) -> Result<Vec<T>> {
         assert_eq!(T::DTYPE, self.dtype, "read back as another type than the tensor's");
         let columns = self.columns();

@@ -18,6 +18,8 @@ params!(layer_norm { rows: u32, columns: u32, activation: u32, has_residual: u32
 /// The network's epsilon.
 const EPS: f32 = 1e-5;
 const ROWS_PER_GROUP: usize = 16;
+/// Rows of one task of the twin.
+const CPU_ROWS: usize = 256;
 
 /// `x` `[n, c]`, `gamma` and `beta` `[c]`, `residual` `[n, c]` → `[n, c]`.
 pub fn layer_norm(
@@ -84,10 +86,9 @@ fn cpu(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual:
     if columns == 0 {
         return;
     }
-    const ROWS: usize = 256;
-    out.par_chunks_mut(ROWS * columns).enumerate().for_each(|(i, block)| {
+    out.par_chunks_mut(CPU_ROWS * columns).enumerate().for_each(|(i, block)| {
         vectorised(|| {
-            let first = i * ROWS * columns;
+            let first = i * CPU_ROWS * columns;
             let input = x[first..first + block.len()].chunks_exact(columns);
             for (r, (row, x)) in block.chunks_exact_mut(columns).zip(input).enumerate() {
                 let mean = sum(x, |v| v) / columns as f32;

@@ -99,6 +99,7 @@ pub fn patch_attention(
 }
 
 /// Where ranks lie in the operands.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     /// The order and where its row starts; `None` where the operands are in serialized order themselves.
     order: Option<(&'a Tensor, usize)>,
@@ -168,10 +169,10 @@ fn variant(head_dim: usize) -> &'static Variant {
         32 => &table::D32,
         64 => &table::D64,
         128 => &table::D128,
-        ..8 => &table::PADDED_D8,
-        ..16 => &table::PADDED_D16,
-        ..32 => &table::PADDED_D32,
-        ..64 => &table::PADDED_D64,
+        0..8 => &table::PADDED_D8,
+        9..16 => &table::PADDED_D16,
+        17..32 => &table::PADDED_D32,
+        33..64 => &table::PADDED_D64,
         _ => &table::PADDED_D128,
     }
 }
@@ -297,7 +298,9 @@ fn softmax_row(row: &mut [f32]) {
         }
     }
     let factor = 1.0 / sums.iter().sum::<f32>();
-    row.iter_mut().for_each(|v| *v *= factor);
+    for v in row {
+        *v *= factor;
+    }
 }
 
 #[cfg(test)]

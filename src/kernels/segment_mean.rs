@@ -115,7 +115,9 @@ fn cpu(x: &Tensor, members: &[u32], bounds: &[u32], stride: usize, divisor: Opti
             out.iter_mut().zip(&partial).for_each(|(sum, v)| *sum += v);
         }
         let divide_by = divisor.map_or(rows.len().max(1) as f32, |d| d[s]);
-        out.iter_mut().for_each(|sum| *sum /= divide_by);
+        for sum in out {
+            *sum /= divide_by;
+        }
     });
 }
 

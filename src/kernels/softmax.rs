@@ -45,7 +45,9 @@ fn cpu(x: &[f32], scale: f32, columns: usize, out: &mut [f32]) {
             *weight = (v * scale - largest).exp();
         }
         let total: f32 = out.iter().sum();
-        out.iter_mut().for_each(|weight| *weight /= total);
+        for weight in out {
+            *weight /= total;
+        }
     });
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Adapter {
     up: Projection,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
 enum Projection {
     Static(Linear),
     Dynamic {

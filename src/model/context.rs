@@ -2,18 +2,20 @@
 
 use crate::{Result, device::Tensor};
 
+/// Hears the name of a step of the network and its share of the work, 0 to 1; an error stops the pass.
+pub type Step<'a> = dyn Fn(&str, f64) -> Result<()> + 'a;
+
 /// Carried through a forward pass.
 #[derive(Default)]
 pub struct Context<'a> {
-    /// Called between the steps of the network with the step's name and its share of the work, 0 to 1; an error stops
-    /// the pass.
-    step: Option<&'a dyn Fn(&str, f64) -> Result<()>>,
+    /// Called between the steps of the network.
+    step: Option<&'a Step<'a>>,
     record: Option<Vec<(String, Tensor)>>,
 }
 
 impl<'a> Context<'a> {
     /// A pass that reports its steps.
-    pub fn with_steps(step: &'a dyn Fn(&str, f64) -> Result<()>) -> Self {
+    pub fn with_steps(step: &'a Step<'a>) -> Self {
         Self { step: Some(step), record: None }
     }
 

@@ -1,4 +1,4 @@
-//! Linear layers with a low-rank delta: PointTPA's dynamic parameter projection, and its static special case, `LoRA`.
+//! Linear layers with a low-rank delta: PointTPA's dynamic parameter projection, and its static special case, LoRA.
 
 use super::{
     context::Context,
@@ -24,10 +24,11 @@ pub(super) struct AdaptedLinear {
     delta: Option<Delta>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
 enum Delta {
     /// `y += scale · a (b x)`
     Lora { a: Tensor, b: Tensor, scale: f32 },
-    /// `y += scale · A_p (B x)`, `A_p = W2 GELU(W1 f_p + b1) + b2`, f_p the mean of x over patch p.
+    /// `y += scale · A_p (B x)`, `A_p = W2 GELU(W1 f_p + b1) + b2`, where `f_p` is the mean of x over patch p.
     LowRank { b: Tensor, hidden: Linear, generator: Linear, rule: PatchRule, scale: f32 },
 }
 
