@@ -21,5 +21,5 @@ mod validate;
 pub mod weights;
 pub mod write;
 
-pub use context::Context;
+pub use context::{Context, Step};
 pub use network::{Model, stage_specs};
