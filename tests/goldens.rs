@@ -46,3 +46,13 @@ fn low_rank_tiny_holds() {
 fn serialization_holds() {
     holds("serialization.safetensors", 40);
 }
+
+#[test]
+fn shuffled_orders_hold_by_their_recorded_permutations() {
+    holds("tiny_enc_shuffled.safetensors", 56);
+}
+
+#[test]
+fn the_first_fragment_of_every_test_time_view_holds() {
+    holds("tta_tiny.safetensors", 13);
+}
