@@ -5,8 +5,7 @@
 // pass: it needs x and weight only, and recomputes the activation's input.
 #import dispatch
 #import activation
-#import tile_product
-#import inner_quads
+#import weight_slice
 
 struct Params {
     rows: u32,
@@ -49,15 +48,7 @@ fn main(
             }
             stage_left(part / 4u, part % 4u, rows);
         } else if local < 128u {
-            var columns: mat4x4<f32>;
-            for (var i = 0u; i < 4u; i++) {
-                let column = first_column + part / 4u * 4u + i;
-                columns[i] = vec4(0.0);
-                if column < params.columns {
-                    columns[i] = w_quad(column * params.inner, inner, params.inner);
-                }
-            }
-            stage_right(part / 4u, part % 4u, columns);
+            stage_weight(part, first_column, params.columns, params.inner, 0u, k, params.inner);
         }
         workgroupBarrier();
         multiply_slices(quad, &sums);

@@ -4,8 +4,7 @@
 // Output-stationary: one workgroup computes 64 points x 64 channels and skips offsets that none of its points has.
 // A dispatch sees the rows [lo, hi) of the whole x; a later one adds to what the first wrote.
 #import dispatch
-#import tile_product
-#import inner_quads
+#import weight_slice
 
 struct Params {
     rows: u32,
@@ -78,15 +77,8 @@ fn main(
                 }
                 stage_left(part / 4u, part % 4u, rows);
             } else if local < 128u {
-                var columns: mat4x4<f32>;
-                for (var i = 0u; i < 4u; i++) {
-                    let column = first_column + part / 4u * 4u + i;
-                    columns[i] = vec4(0.0);
-                    if column < params.columns {
-                        columns[i] = w_quad((column * 27u + offset) * params.inner, inner, params.inner);
-                    }
-                }
-                stage_right(part / 4u, part % 4u, columns);
+                let base = offset * params.inner;
+                stage_weight(part, first_column, params.columns, 27u * params.inner, base, k, params.inner);
             }
             workgroupBarrier();
             multiply_slices(quad, &sums);

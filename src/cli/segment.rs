@@ -106,9 +106,7 @@ impl Run<'_> {
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
         let segmentation = segment(engine, &scan, self.command.grid).map_err(|error| of_scan(&job.input, error))?;
-        for warning in &segmentation.warnings {
-            screen::say(&format!("warning: {warning}"));
-        }
+        // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
         self.write(job, &scan, &segmentation, engine)?;
@@ -122,7 +120,7 @@ impl Run<'_> {
             read,
             write: started.elapsed().as_secs_f64(),
             total: start.elapsed().as_secs_f64(),
-            warnings: description.warnings.iter().chain(&segmentation.warnings).cloned().collect(),
+            warnings: description.warnings,
             segmentation,
         })
     }

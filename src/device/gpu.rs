@@ -1,18 +1,16 @@
 //! One opened GPU adapter.
 
 use super::{
-    dispatch,
+    pipeline::{Pipeline, create_pipeline},
     pool::{Pool, Pooled},
-    profile::Profiler,
-    recorder::{Label, Recorder},
+    profile::{Label, Profiler},
+    recorder::Recorder,
     shader_table::{Entry, Variant},
-    tensor::Tensor,
     tier::{self, Tier},
 };
 use crate::{Error, Result};
 use std::{
     collections::HashMap,
-    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -34,46 +32,11 @@ pub struct Gpu {
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
-/// A compute pipeline and the layout of its bindings.
-pub(super) struct Pipeline {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) layout: wgpu::BindGroupLayout,
-}
-
 /// What the driver reported outside of any call.
 #[derive(Clone)]
 enum Fault {
     Lost(String),
     OutOfMemory,
-}
-
-/// A storage binding of a dispatch: a tensor, or a range of its rows.
-pub(crate) struct Bind<'a> {
-    tensor: &'a Tensor,
-    bytes: Range<u64>,
-}
-
-impl<'a> Bind<'a> {
-    pub(crate) fn all(tensor: &'a Tensor) -> Self {
-        Self { tensor, bytes: tensor.byte_range(0..tensor.rows()) }
-    }
-
-    pub(crate) fn rows(tensor: &'a Tensor, rows: Range<usize>) -> Self {
-        Self { tensor, bytes: tensor.byte_range(rows) }
-    }
-}
-
-/// One dispatch, before it is recorded.
-pub(crate) struct Dispatch<'a> {
-    pub(crate) variant: &'static Variant,
-    /// The entry point; `""` for the only one.
-    pub(crate) entry: &'static str,
-    /// Storage buffers in the order of their binding indices.
-    pub(crate) bind: &'a [Bind<'a>],
-    pub(crate) params: &'a [u8],
-    pub(crate) groups: u32,
-    /// Floating-point operations, or bytes moved where there are none: bounds the work of one submit.
-    pub(crate) work: u64,
 }
 
 /// Options of [`Gpu::open`].
@@ -213,54 +176,6 @@ impl Gpu {
         Ok(())
     }
 
-    /// Records one dispatch.
-    pub(crate) fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<()> {
-        self.check()?;
-        if dispatch.groups == 0 {
-            return Ok(());
-        }
-        let entry = entry_of(dispatch.variant, dispatch.entry);
-        let pipeline = self.pipeline(dispatch.variant, entry);
-        assert_eq!(
-            dispatch.bind.len(),
-            entry.storage.len(),
-            "{}: one binding per storage buffer",
-            dispatch.variant.kernel
-        );
-        for bind in dispatch.bind {
-            let bytes = bind.bytes.end - bind.bytes.start;
-            if bytes > self.max_binding {
-                return Err(Error::Shape {
-                    kernel: dispatch.variant.kernel,
-                    problem: format!(
-                        "{:?} takes {bytes} bytes at once, the adapter binds {}. \
-                         Use a coarser --grid, cut the scene into smaller pieces, or use `--device cpu`",
-                        bind.tensor, self.max_binding
-                    ),
-                });
-            }
-        }
-        let buffers: Vec<wgpu::BufferBinding<'_>> = dispatch
-            .bind
-            .iter()
-            .map(|bind| wgpu::BufferBinding {
-                buffer: &bind.tensor.buffer().0,
-                offset: bind.bytes.start,
-                // Storage bindings are whole words, and hold at least one element of the shader's array, which is a
-                // vec4 at most.
-                size: wgpu::BufferSize::new((bind.bytes.end - bind.bytes.start).next_multiple_of(4).max(16)),
-            })
-            .collect();
-        let mut recorder = self.recorder();
-        let label = (dispatch.variant.kernel, dispatch.variant.name, entry.name);
-        let grid = dispatch::fold(dispatch.groups);
-        recorder.record(&self.device, label, &pipeline, entry, &buffers, dispatch.params, grid);
-        if recorder.is_full(dispatch.work) {
-            recorder.submit(&self.device, &self.queue);
-        }
-        Ok(())
-    }
-
     /// Hands everything recorded to the GPU.
     pub(crate) fn submit(&self) -> Result<()> {
         self.recorder().submit(&self.device, &self.queue);
@@ -276,55 +191,9 @@ impl Gpu {
     }
 
     /// The pipeline of an entry point, created on first use.
-    fn pipeline(&self, variant: &'static Variant, entry: &'static Entry) -> Arc<Pipeline> {
+    pub(super) fn pipeline(&self, variant: &'static Variant, entry: &'static Entry) -> Arc<Pipeline> {
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (variant.kernel, variant.name, entry.name);
         Arc::clone(pipelines.entry(key).or_insert_with(|| Arc::new(create_pipeline(&self.device, variant, entry))))
     }
-}
-
-fn entry_of(variant: &'static Variant, name: &str) -> &'static Entry {
-    if name.is_empty() {
-        return &variant.entries[0];
-    }
-    let found = variant.entries.iter().find(|entry| entry.name == name);
-    found.unwrap_or_else(|| panic!("shaders/{}.wgsl has no entry point {name}", variant.kernel))
-}
-
-fn create_pipeline(device: &wgpu::Device, variant: &Variant, entry: &Entry) -> Pipeline {
-    let label = format!("{}.{}.{}", variant.kernel, variant.name, entry.name);
-    let layout_entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-        count: None,
-    };
-    let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
-    entries.extend(entry.storage.iter().map(|binding| {
-        layout_entry(binding.index, wgpu::BufferBindingType::Storage { read_only: !binding.writes }, false)
-    }));
-    let layout = device
-        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(variant.kernel), entries: &entries });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(variant.kernel),
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(&label),
-        source: wgpu::ShaderSource::Wgsl(variant.source.into()),
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(&label),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some(entry.name),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            // Every kernel writes its workgroup memory before it reads it.
-            zero_initialize_workgroup_memory: false,
-            ..Default::default()
-        },
-        cache: None,
-    });
-    Pipeline { pipeline, layout }
 }

@@ -3,9 +3,11 @@
 //! A [`Device`] is a GPU adapter or the CPU. Kernels record dispatches on the one and call their twins on the
 //! other; everything above the kernels is written once.
 
+pub(crate) mod command;
 mod cpu;
 pub(crate) mod dispatch;
 pub(crate) mod gpu;
+mod pipeline;
 mod pool;
 mod profile;
 mod readback;

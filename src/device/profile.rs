@@ -1,6 +1,7 @@
 //! Timestamps: how long each dispatch took on the GPU.
 
-use super::recorder::Label;
+/// Kernel, permutation and entry point of a dispatch.
+pub(super) type Label = (&'static str, &'static str, &'static str);
 
 /// Pairs per batch: two queries for each dispatch of a full batch.
 const MAX_PAIRS: u32 = 256;

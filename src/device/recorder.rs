@@ -1,6 +1,11 @@
 //! Records dispatches into one command encoder and submits them in bounded batches.
 
-use super::{dispatch::MAX_WORK, gpu::Pipeline, profile::Profiler, shader_table::Entry};
+use super::{
+    dispatch::MAX_WORK,
+    pipeline::Pipeline,
+    profile::{Label, Profiler},
+    shader_table::Entry,
+};
 
 /// WebGPU's alignment of dynamic uniform offsets.
 const UNIFORM_ALIGNMENT: usize = 256;
@@ -9,9 +14,6 @@ const MAX_DISPATCHES: usize = 256;
 /// Uploads between submits: every queue write holds a staging buffer until the next submit.
 const MAX_UPLOADS: usize = 64;
 const MAX_UPLOAD_BYTES: u64 = 64 << 20;
-
-/// Kernel, permutation and entry point of a dispatch.
-pub(super) type Label = (&'static str, &'static str, &'static str);
 
 pub(super) struct Recorder {
     open: Option<Open>,

@@ -5,8 +5,8 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch},
         shader_table::{argmax as table, params},
     },
 };

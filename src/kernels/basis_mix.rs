@@ -7,8 +7,9 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{basis_mix as table, params},
     },
 };

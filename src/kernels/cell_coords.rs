@@ -12,7 +12,8 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        gpu::{Bind, Dispatch, Gpu},
+        command::{Bind, Dispatch},
+        gpu::Gpu,
         shader_table::{cell_coords as shader, params},
     },
 };

@@ -8,7 +8,8 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        gpu::{Bind, Dispatch, Gpu},
+        command::{Bind, Dispatch},
+        gpu::Gpu,
         shader_table::{coord_max as shader, params},
     },
 };

@@ -7,7 +7,8 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        gpu::{Bind, Dispatch, Gpu},
+        command::{Bind, Dispatch},
+        gpu::Gpu,
         shader_table::{invert_permutation as shader, params},
     },
 };

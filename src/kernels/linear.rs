@@ -13,8 +13,9 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{Variant, linear as table, params},
     },
 };

@@ -15,8 +15,9 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{neighbor_table as shader, params},
     },
 };

@@ -15,8 +15,9 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::MAX_WORK,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{Variant, params, patch_attention as table},
     },
 };

@@ -15,7 +15,8 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        gpu::{Bind, Dispatch, Gpu},
+        command::{Bind, Dispatch},
+        gpu::Gpu,
         shader_table::{params, radix_sort as shader},
     },
 };

@@ -11,7 +11,8 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        gpu::{Bind, Dispatch, Gpu},
+        command::{Bind, Dispatch},
+        gpu::Gpu,
         shader_table::{params, scan as shader},
     },
 };

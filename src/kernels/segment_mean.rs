@@ -8,8 +8,9 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{params, segment_mean as table},
     },
 };

@@ -14,8 +14,9 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
+        command::{Bind, Dispatch},
         dispatch::row_chunks,
-        gpu::{Bind, Dispatch, Gpu},
+        gpu::Gpu,
         shader_table::{params, serialize as shader},
     },
 };
