@@ -60,9 +60,9 @@ fn every_breach_is_named() {
         (generate(PERMUTATIONS, &with("#endif", ""), true), "#ifdef without #endif"),
         (generate(PERMUTATIONS, &with("#import twice", "#include twice"), true), "unknown directive #include"),
         (generate(PERMUTATIONS, &with("#import twice", "#import thrice"), true), "shared/thrice.wgsl"),
-        (generate(PERMUTATIONS, &with("n: u32, scale", "n: vec2<u32>, scale"), true), "must be u32, i32 or f32"),
+        (generate(PERMUTATIONS, &with("scale: f32 }", "scale: f32, extra: vec2<u32> }"), true), "must be u32, i32 or f32"),
         (generate(PERMUTATIONS, &with("workgroup_size(64)", "workgroup_size(512)"), true), "at most 256 are portable"),
-        (generate(PERMUTATIONS, &with("@binding(2)", "@binding(0)"), true), "from binding 1"),
+        (generate(PERMUTATIONS, &with("@group(0) @binding(2)", "@group(1) @binding(2)"), true), "from binding 1"),
     ];
     for (i, (result, message)) in breaches.into_iter().enumerate() {
         let error = result.expect_err(&format!("breach {i} must fail"));
