@@ -45,7 +45,7 @@ pub enum Error {
     },
 
     /// A model's weights do not match its configuration.
-    #[error("{}: the weights do not fit the configuration: {}", path.display(), describe_mismatch(missing, unexpected, wrong_shape))]
+    #[error("{}: the weights do not fit the configuration: {}. Take the file this model came from, or `--allow-missing` to start what is missing at random", path.display(), describe_mismatch(missing, unexpected, wrong_shape))]
     Weights {
         /// The file.
         path: PathBuf,
@@ -96,18 +96,23 @@ pub enum Error {
     },
 
     /// A buffer would pass the memory budget, or the device has no room for it.
-    #[error("out of memory on {device}: {wanted} more bytes are needed, {live} of {budget} are in use. {advice}")]
+    #[error("out of memory on {device}: {problem}. {advice}")]
     OutOfMemory {
         /// The device.
         device: String,
-        /// Bytes asked for.
-        wanted: u64,
-        /// Bytes in use by live tensors.
-        live: u64,
-        /// The budget in bytes.
-        budget: u64,
+        /// Bytes asked for and in use.
+        problem: String,
         /// What the user can do.
         advice: String,
+    },
+
+    /// The GPU refused a command that this program should not have given.
+    #[error(
+        "the GPU refused a command: {problem}. This is a fault of the program: please report it; `--device cpu` goes around it"
+    )]
+    Refused {
+        /// The driver's message.
+        problem: String,
     },
 
     /// The GPU stopped answering.
@@ -126,7 +131,7 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn describe_mismatch(missing: &[String], unexpected: &[String], wrong_shape: &[String]) -> String {
-    const SHOWN: usize = 8;
+    const SHOWN: usize = 100;
     let mut parts = Vec::new();
     for (title, names) in [("missing", missing), ("unexpected", unexpected), ("of the wrong shape", wrong_shape)] {
         if names.is_empty() {

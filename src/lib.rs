@@ -1,4 +1,17 @@
 //! Segment 3D scans with Point Transformer V3 and PointTPA adapters, on WebGPU or the plain CPU.
+//!
+//! ```no_run
+//! use pointtpa::{Device, SegmentOptions, Segmenter, model::bundled, scan};
+//!
+//! # fn main() -> pointtpa::Result<()> {
+//! let file = bundled::rooms().expect("this build brings its model")?;
+//! let (segmenter, _) = Segmenter::open(&Device::cpu(), &file, None)?;
+//! let scan = scan::read("scan.ply".as_ref())?;
+//! let result = segmenter.segment_blocking(&scan.cloud, &SegmentOptions::default())?;
+//! println!("{} points in {} voxels", result.labels.len(), result.voxels);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod check;
 pub mod device;
@@ -16,3 +29,8 @@ pub use device::Device;
 pub use error::{Error, Result};
 pub use scan::{LabelSet, PointCloud};
 pub use segmenter::{Progress, SegmentOptions, Segmentation, Segmenter};
+
+/// Compiles the README's example with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

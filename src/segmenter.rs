@@ -97,7 +97,10 @@ impl Segmenter {
         device.reset_peak();
         let mut run = Run::new(options);
         let Prepared { finite, cell_of_point, voxels, pyramid, features } = self.prepare(cloud, &mut run).await?;
-        let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
+        let step = |name: &str, done: f64| {
+            device.pace()?;
+            run.step(name, BEFORE_NETWORK + NETWORK * done)
+        };
         let logits = self.model.forward(&mut Context::with_steps(&step), &pyramid, &features)?;
         drop((pyramid, features));
         run.step("labels", BEFORE_NETWORK + NETWORK)?;
@@ -169,6 +172,14 @@ impl Segmenter {
         }
         let mut positions: Vec<[f32; 3]> = finite.iter().map(|i| cloud.positions[*i as usize]).collect();
         center_shift(&mut positions, true);
+        if let Some(i) = positions.iter().position(|p| p.iter().any(|v| !v.is_finite())) {
+            let place = cloud.positions[finite[i] as usize];
+            return Err(Error::Argument {
+                what: format!("point {}", finite[i]),
+                problem: format!("the scene around {place:?} is too wide for 32-bit coordinates"),
+                advice: "Remove stray points, and give coordinates in metres".into(),
+            });
+        }
         let grid_size = run.options.grid_size.unwrap_or(self.model.info().grid_size);
         let voxels = voxelize(device, &positions, grid_size).await?;
         let first: Vec<u32> = voxels.first.to_vec().await?;

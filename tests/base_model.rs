@@ -70,6 +70,9 @@ fn completes_within(device: &str, limit: u64) {
         result["peak_memory_bytes"].as_u64().unwrap() / MIB,
         peak / MIB
     );
+    if peak == 0 {
+        println!("skipped: this system does not say how much memory a process takes");
+    }
     assert!(peak < limit, "{} MiB resident, {} allowed", peak / MIB, limit / MIB);
     assert!(Path::new(&out).is_file());
 }

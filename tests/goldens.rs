@@ -8,7 +8,9 @@ use pointtpa::{
 use std::path::Path;
 
 fn devices() -> Vec<Device> {
-    let named = std::env::var("POINTTPA_TEST_DEVICE").unwrap_or_default();
+    let named = std::env::var("POINTTPA_TEST_DEVICE");
+    let is_named = named.is_ok();
+    let named = named.unwrap_or_default();
     let open =
         |choice, tier| Device::open_blocking(DeviceOptions { choice, tier, poison: true, ..DeviceOptions::default() });
     let gpu = || DeviceChoice::Named(named.clone());
@@ -16,7 +18,10 @@ fn devices() -> Vec<Device> {
     for tier in [None, Some(Tier::Portable)] {
         match open(gpu(), tier) {
             Ok(device) => devices.push(device),
-            Err(error) => println!("skipped: {error}"),
+            Err(error) => {
+                assert!(!is_named, "POINTTPA_TEST_DEVICE: {error}");
+                println!("skipped: {error}");
+            }
         }
     }
     devices
@@ -55,4 +60,31 @@ fn shuffled_orders_hold_by_their_recorded_permutations() {
 #[test]
 fn the_first_fragment_of_every_test_time_view_holds() {
     holds("tta_tiny.safetensors", 13);
+}
+
+// The following keep a run's inputs and results, and leave out what it passed through on the way.
+
+#[test]
+fn a_decoder_holds() {
+    holds("small_dec_slim.safetensors", 12);
+}
+
+#[test]
+fn groups_by_length_and_dynamic_up_projections_hold() {
+    holds("small_enc_len_slim.safetensors", 12);
+}
+
+#[test]
+fn two_scenes_hold_by_the_flash_rule() {
+    holds("two_batches_slim.safetensors", 12);
+}
+
+#[test]
+fn low_rank_deltas_of_two_scenes_hold() {
+    holds("low_rank_batch2_slim.safetensors", 12);
+}
+
+#[test]
+fn static_low_rank_deltas_hold() {
+    holds("lora_small_slim.safetensors", 12);
 }

@@ -223,3 +223,34 @@ fn a_run_can_be_stopped_and_reports_its_steps() {
         assert!(seen.is_sorted_by(|a, b| a.1 <= b.1), "{seen:?}");
     }
 }
+
+#[test]
+fn tensors_past_the_binding_limit_give_the_same_labels() {
+    // 30,000 voxels: at a limit of 2 MiB the network's qkv, hidden layers and neighbour tables are cut up.
+    let positions: Vec<[f32; 3]> =
+        (0..30_000).map(|i| [(i % 200) as f32 * STEP, (i / 200) as f32 * STEP, 0.0]).collect();
+    let normals = vec![[0.0, 0.0, 1.0]; positions.len()];
+    let cloud = PointCloud::new(positions, [0.0; 3], None, Some(normals), None).unwrap();
+    let file = model(Dtype::F32);
+    let named = std::env::var("POINTTPA_TEST_DEVICE").unwrap_or_default();
+    let labels = |max_binding| {
+        let choice = DeviceChoice::Named(named.clone());
+        let device = Device::open_blocking(DeviceOptions { choice, max_binding, ..DeviceOptions::default() }).ok()?;
+        let (segmenter, _) = Segmenter::open(&device, &file, None).unwrap();
+        Some(segmenter.segment_blocking(&cloud, &SegmentOptions::default()).unwrap())
+    };
+    let Some(whole) = labels(None) else { return println!("skipped: no adapter") };
+    let split = labels(Some(2 << 20)).unwrap();
+    let same = whole.labels.iter().zip(&split.labels).filter(|(a, b)| a == b).count();
+    assert!(same * 1000 >= whole.labels.len() * 999, "{same} of {}", whole.labels.len());
+    let close = whole.confidence.iter().zip(&split.confidence).all(|(a, b)| (a - b).abs() < 1e-4);
+    assert!(close, "probabilities differ by more than rounding");
+}
+
+#[test]
+fn coordinates_beyond_f32_are_refused_by_point() {
+    let (segmenter, _) = Segmenter::open(&Device::cpu(), &model(Dtype::F32), None).unwrap();
+    let cloud = bare(vec![[3e38, 0.0, 0.0], [3e38, 1.0, 0.0]]);
+    let error = segmenter.segment_blocking(&cloud, &SegmentOptions::default()).unwrap_err().to_string();
+    assert!(error.starts_with("point 0") && error.contains("stray"), "{error}");
+}

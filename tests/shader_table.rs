@@ -60,7 +60,10 @@ fn every_breach_is_named() {
         (generate(PERMUTATIONS, &with("#endif", ""), true), "#ifdef without #endif"),
         (generate(PERMUTATIONS, &with("#import twice", "#include twice"), true), "unknown directive #include"),
         (generate(PERMUTATIONS, &with("#import twice", "#import thrice"), true), "shared/thrice.wgsl"),
-        (generate(PERMUTATIONS, &with("scale: f32 }", "scale: f32, extra: vec2<u32> }"), true), "must be u32, i32 or f32"),
+        (
+            generate(PERMUTATIONS, &with("scale: f32 }", "scale: f32, extra: vec2<u32> }"), true),
+            "must be u32, i32 or f32",
+        ),
         (generate(PERMUTATIONS, &with("workgroup_size(64)", "workgroup_size(512)"), true), "at most 256 are portable"),
         (generate(PERMUTATIONS, &with("@group(0) @binding(2)", "@group(1) @binding(2)"), true), "from binding 1"),
     ];

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Where to compute: `auto` takes a GPU, else the CPU; a software adapter only runs by (part of) its name
-    #[arg(long, global = true, value_name = "auto|gpu|cpu|NAME", default_value = "auto")]
+    #[arg(long, global = true, value_name = "auto|gpu|cpu|NAME", default_value = "auto", value_parser = device_choice)]
     pub(crate) device: DeviceChoice,
 
     /// Most memory that tensors may take, for example 4G or 512M [default: no limit]
@@ -151,7 +151,7 @@ pub(crate) struct Init {
     pub(crate) config: Network,
 
     /// The adapter
-    #[arg(long, value_enum, default_value_t = AdapterName::None)]
+    #[arg(long, value_enum, default_value_t = AdapterName::LowRank)]
     pub(crate) adapter: AdapterName,
 
     /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
@@ -266,6 +266,14 @@ fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
         _ => Err("a length in metres is needed, greater than 0".to_owned()),
     }
+}
+
+/// An empty name would be part of every adapter's.
+fn device_choice(text: &str) -> Result<DeviceChoice, String> {
+    if text.is_empty() {
+        return Err("name a device, or leave the option out".into());
+    }
+    text.parse().map_err(|error: std::convert::Infallible| match error {})
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl From<Error> for Failure {
             Error::Argument { .. } => USAGE,
             Error::NoAdapter { .. } | Error::Adapter { .. } => NO_ADAPTER,
             Error::OutOfMemory { .. } => OUT_OF_MEMORY,
-            Error::DeviceLost { .. } => DEVICE_LOST,
+            Error::DeviceLost { .. } | Error::Refused { .. } => DEVICE_LOST,
             Error::Cancelled => CANCELLED,
             _ => BAD_INPUT,
         };

@@ -37,15 +37,13 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         return Err(Failure::usage("standard input (`-`) can be read only once"));
     }
     if !several {
-        let jobs = files.into_iter().map(|input| {
-            // A folder takes the single file, too, under its own name.
-            let output = match input.file_name().filter(|_| is_folder(output)) {
-                Some(name) => output.join(name),
-                None => output.to_owned(),
-            };
-            Job { input, output }
-        });
-        return Ok(Jobs { jobs: jobs.collect(), folder: None });
+        // A folder takes the single file, too, under its own name.
+        let output_of = |input: &Path| if is_folder(output) { output.join(name(input)) } else { output.to_owned() };
+        let jobs: Vec<Job> = files.into_iter().map(|input| Job { output: output_of(&input), input }).collect();
+        check_names(&jobs)?;
+        // A folder that is named as one and is not there yet is made, as for several scans.
+        let folder = (is_folder(output) && !output.exists()).then(|| output.to_owned());
+        return Ok(Jobs { jobs, folder });
     }
     if is_stdout(output) || output.is_file() {
         return Err(Failure::usage(format!(

@@ -38,8 +38,9 @@ fn main() -> ExitCode {
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut results::Stdout);
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut script);
+            results::print(&String::from_utf8_lossy(&script))
         }
     };
     match outcome {

@@ -47,7 +47,12 @@ struct Engine {
 
 impl Run<'_> {
     fn single(&mut self, job: &Job) -> Outcome {
-        let summary = self.one(job)?;
+        let summary = self.one(job).inspect_err(|failure| {
+            if self.global.json && !output::is_stdout(&job.output) {
+                // A closed standard output is not what went wrong.
+                let _ = results::print_json(&failed(&job.input, failure));
+            }
+        })?;
         let (text, value) = (summary.text(), summary.json());
         // Standard output is taken by the labelled scan itself.
         if output::is_stdout(&job.output) {
@@ -68,11 +73,7 @@ impl Run<'_> {
                 Ok(summary) => results::print(&summary.text())?,
                 Err(failure) => {
                     screen::error(&failure.message);
-                    values.push(json!({
-                        "file": job.input.display().to_string(),
-                        "error": failure.message,
-                        "exit_code": failure.code,
-                    }));
+                    values.push(failed(&job.input, &failure));
                     let is_last = failure.ends_the_batch();
                     failures.push((&job.input, failure));
                     if is_last {
@@ -98,8 +99,11 @@ impl Run<'_> {
         let start = Instant::now();
         let scan = scan::read(&job.input)?;
         let read = start.elapsed().as_secs_f64();
-        let description = scan.describe();
+        let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
+        if scan.cloud.labels.is_some() {
+            description.warnings.push("the scan has labels already: the output has this run's in their place".into());
+        }
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
@@ -163,6 +167,10 @@ fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>) -> Result<Segme
     let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
     bar.finish_and_clear();
     segmentation
+}
+
+fn failed(input: &Path, failure: &Failure) -> Value {
+    json!({ "file": input.display().to_string(), "error": failure.message, "exit_code": failure.code })
 }
 
 /// The options have been checked, so what is wrong with the arguments is wrong with the scan.

@@ -20,13 +20,17 @@ impl Cpu {
     }
 
     pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<Vec<u32>>> {
-        let mut buffer = self.pool.acquire(bytes, |class| {
+        let make = |class: u64| {
             let words = class as usize / 4;
-            let mut buffer = Vec::new();
+            let mut buffer: Vec<u32> = Vec::new();
             // The budget is no promise of the operating system's: a refusal is an error, not an abort.
-            buffer.try_reserve_exact(words).map_err(|_| self.pool.exhausted(class, self.pool.memory()))?;
+            buffer.try_reserve_exact(words).map_err(|_| self.pool.refused(class))?;
             buffer.resize(words, 0);
             Ok(buffer)
+        };
+        let mut buffer = self.pool.acquire(bytes, make).or_else(|_| {
+            self.pool.trim();
+            self.pool.acquire(bytes, make)
         })?;
         if self.poison {
             buffer.get_mut().fill(super::POISON);

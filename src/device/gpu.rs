@@ -37,6 +37,7 @@ pub struct Gpu {
 enum Fault {
     Lost(String),
     OutOfMemory,
+    Refused(String),
 }
 
 /// Options of [`Gpu::open`].
@@ -75,12 +76,12 @@ impl Gpu {
         };
         let sink = Arc::clone(&fault);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            log::error!("{error}");
+            log::debug!("{error}");
             report(
                 &sink,
                 match error {
                     wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
-                    _ => Fault::Lost(error.to_string()),
+                    _ => Fault::Refused(error.to_string()),
                 },
             );
         }));
@@ -123,13 +124,24 @@ impl Gpu {
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(Fault::Lost(reason)) => Err(Error::DeviceLost { reason: reason.clone() }),
-            Some(Fault::OutOfMemory) => Err(self.pool.exhausted(0, self.pool.memory())),
+            Some(Fault::OutOfMemory) => Err(self.pool.refused(0)),
+            Some(Fault::Refused(problem)) => Err(Error::Refused { problem: problem.clone() }),
         }
     }
 
     pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<GpuBuffer>> {
         self.check()?;
-        let buffer = self.pool.acquire(bytes, |class| self.create_buffer(class))?;
+        let make = |class| self.create_buffer(class);
+        let buffer = match self.pool.acquire(bytes, make) {
+            Err(Error::OutOfMemory { .. }) => {
+                // Freed buffers are really free once nothing recorded or running names them any more.
+                self.submit()?;
+                self.pool.trim();
+                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+                self.pool.acquire(bytes, make)?
+            }
+            answer => answer?,
+        };
         if self.poison {
             let noise = super::POISON.to_le_bytes().repeat(buffer.get().0.size() as usize / 4);
             self.upload(buffer.get(), &noise)?;
@@ -140,7 +152,7 @@ impl Gpu {
     fn create_buffer(&self, size: u64) -> Result<GpuBuffer> {
         if size > self.limits.max_buffer_size {
             // A size class above the limit is an ordinary shortage of memory to the caller.
-            return Err(self.pool.exhausted(size, self.pool.memory()));
+            return Err(self.pool.refused(size));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -153,7 +165,7 @@ impl Gpu {
         // In the browser the answer comes later, and an exhausted device reports itself through `check`.
         #[cfg(not(target_arch = "wasm32"))]
         if pollster::block_on(failed).is_some() {
-            return Err(self.pool.exhausted(size, self.pool.memory()));
+            return Err(self.pool.refused(size));
         }
         #[cfg(target_arch = "wasm32")]
         drop(failed);
@@ -179,6 +191,17 @@ impl Gpu {
     /// Hands everything recorded to the GPU.
     pub(crate) fn submit(&self) -> Result<()> {
         self.recorder().submit(&self.device, &self.queue);
+        self.check()
+    }
+
+    /// Hands over what is recorded, and waits for what was handed over before: the GPU always has the next batch, and
+    /// the host is never more than one ahead of it. In the browser it does not wait.
+    pub(super) fn pace(&self) -> Result<()> {
+        let before = self.recorder().take_submitted();
+        self.submit()?;
+        if let Some(before) = before {
+            let _ = self.device.poll(wgpu::PollType::Wait { submission_index: Some(before), timeout: None });
+        }
         self.check()
     }
 

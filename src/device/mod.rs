@@ -130,6 +130,15 @@ impl Device {
         }
     }
 
+    /// Keeps the host at most one batch of work ahead of the device, so that progress is what has been done and a
+    /// caller who wants to stop is heard.
+    pub(crate) fn pace(&self) -> Result<()> {
+        match self {
+            Self::Cpu(_) => Ok(()),
+            Self::Gpu(gpu) => gpu.pace(),
+        }
+    }
+
     /// GPU times of the dispatches since the last call; empty unless the device was opened with
     /// [`DeviceOptions::profile`] on an adapter that has timestamps.
     pub async fn take_timings(&self) -> Result<Vec<Timing>> {

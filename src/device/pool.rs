@@ -1,7 +1,8 @@
 //! A pool of buffers in size classes, with a budget.
 //!
 //! A buffer goes back to its class when its last handle drops, so a forward pass reuses the memory of the stages
-//! before it. The budget counts everything held, in use or free; free buffers are let go before a request fails.
+//! before it. The budget counts everything held, in use or free; free buffers are let go before a request fails,
+//! whether it is the budget or the device ([`Pool::trim`]) that has no more.
 
 use crate::{Error, Result};
 use std::{
@@ -86,17 +87,29 @@ impl<B> Pool<B> {
 
     /// Lets all free buffers go.
     pub(crate) fn trim(&self) {
-        self.lock().make_room(u64::MAX);
+        let mut state = self.lock();
+        let free: u64 = state.free.iter().map(|(class, buffers)| class * buffers.len() as u64).sum();
+        state.free.clear();
+        state.memory.held -= free;
     }
 
-    pub(crate) fn exhausted(&self, wanted: u64, memory: MemoryUse) -> Error {
-        Error::OutOfMemory {
-            device: self.device.clone(),
-            wanted,
-            live: memory.live,
-            budget: memory.budget,
-            advice: "Raise `--memory`, use a coarser `--grid`, or cut the scene into smaller pieces".into(),
-        }
+    /// The error for `wanted` more bytes that the budget does not allow.
+    fn exhausted(&self, wanted: u64, memory: MemoryUse) -> Error {
+        let problem = format!("{wanted} more bytes are needed, {} of {} are in use", memory.live, memory.budget);
+        self.out_of_memory(problem, "Raise `--memory`, use a coarser `--grid`, or cut the scene into smaller pieces")
+    }
+
+    /// The error for `wanted` more bytes that the device or the operating system refuses.
+    pub(crate) fn refused(&self, wanted: u64) -> Error {
+        let problem = format!("{wanted} more bytes were refused, {} are in use", self.memory().live);
+        self.out_of_memory(
+            problem,
+            "Use a coarser `--grid`, cut the scene into smaller pieces, or try another `--device`",
+        )
+    }
+
+    fn out_of_memory(&self, problem: String, advice: &str) -> Error {
+        Error::OutOfMemory { device: self.device.clone(), problem, advice: advice.to_owned() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<B>> {
@@ -187,9 +200,15 @@ mod tests {
         // 2048 live + 1024 free: 2048 more only fit once the free buffer is let go.
         drop(take(&pool, 2048).unwrap());
         let refused = pool.acquire(4096, |_| panic!("must not be allocated"));
-        assert!(matches!(refused, Err(Error::OutOfMemory { wanted: 4096, live: 2048, budget: 4096, .. })));
+        assert!(
+            refused
+                .err()
+                .is_some_and(|e| e.to_string().contains("4096 more bytes are needed, 2048 of 4096 are in use"))
+        );
         drop(kept);
         assert_eq!(pool.memory().live, 0);
+        pool.trim();
+        assert_eq!(pool.memory().held, 0);
     }
 
     #[test]

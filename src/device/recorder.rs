@@ -24,6 +24,8 @@ pub(super) struct Recorder {
     uploads: usize,
     upload_bytes: u64,
     profiler: Option<Profiler>,
+    /// The last batch handed to the GPU.
+    submitted: Option<wgpu::SubmissionIndex>,
 }
 
 /// The encoder being recorded, and its compute pass.
@@ -41,7 +43,16 @@ impl Recorder {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Self { open: None, uniforms: Vec::new(), arena, work: 0, uploads: 0, upload_bytes: 0, profiler }
+        Self {
+            open: None,
+            uniforms: Vec::new(),
+            arena,
+            work: 0,
+            uploads: 0,
+            upload_bytes: 0,
+            profiler,
+            submitted: None,
+        }
     }
 
     pub(super) fn record(
@@ -117,9 +128,14 @@ impl Recorder {
         }
         // The write is ordered after the batches that read the arena before, and before this one.
         queue.write_buffer(&self.arena, 0, &self.uniforms);
-        queue.submit([open.encoder.finish()]);
+        self.submitted = Some(queue.submit([open.encoder.finish()]));
         self.uniforms.clear();
         (self.work, self.uploads, self.upload_bytes) = (0, 0, 0);
+    }
+
+    /// The last batch handed to the GPU, once.
+    pub(super) fn take_submitted(&mut self) -> Option<wgpu::SubmissionIndex> {
+        self.submitted.take()
     }
 
     pub(super) fn profiler(&mut self) -> Option<&mut Profiler> {

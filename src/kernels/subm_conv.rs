@@ -6,6 +6,7 @@ use super::{
     ensure,
     gemm::{Strides, Write, gemm},
     linear::{BLOCK, variant, widened},
+    neighbor_table::ABSENT,
 };
 use crate::{
     Result,
@@ -25,8 +26,6 @@ params!(subm_conv { rows: u32, columns: u32, inner: u32, lo: u32, hi: u32, accum
 pub const OFFSETS: usize = 27;
 /// The offset of the voxel itself.
 const CENTRE: usize = 13;
-/// An entry of the neighbour table for a voxel that is not there.
-pub const ABSENT: u32 = u32::MAX;
 
 /// `x` `[n, i]`, `weight` `[o, 3, 3, 3, i]`, `bias` `[o]`, `neighbors` `[n, 27]` u32 → `[n, o]`.
 pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor) -> Result<Tensor> {

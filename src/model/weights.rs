@@ -296,7 +296,7 @@ impl ModelFile {
     }
 }
 
-fn is_parameter(name: &str) -> bool {
+pub(crate) fn is_parameter(name: &str) -> bool {
     name.starts_with("backbone.") || name.starts_with("seg_head.")
 }
 

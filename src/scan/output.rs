@@ -38,6 +38,9 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
     let mut out = BufWriter::new(temporary);
     write(&mut out).map_err(failed("write"))?;
     let temporary = out.into_inner().map_err(|error| failed("write")(error.into_error()))?;
+    if let Ok(existing) = target.metadata() {
+        temporary.as_file().set_permissions(existing.permissions()).map_err(failed("write"))?;
+    }
     let _: File = temporary.persist(&target).map_err(|error| failed("rename")(error.error))?;
     Ok(())
 }
