@@ -48,8 +48,13 @@ impl Value {
     }
 }
 
-/// Values by name; logits are there twice, from the pass as users run it and from the recording one.
-pub(super) struct Computed(HashMap<String, Vec<Value>>);
+/// A run of the program.
+pub(super) struct Computed {
+    /// Values by name; logits are there twice, from the pass as users run it and from the recording one.
+    values: HashMap<String, Vec<Value>>,
+    /// Where the scenes end, stage by stage.
+    pub(super) offsets: Vec<Vec<usize>>,
+}
 
 impl Computed {
     pub(super) async fn run(model: &Model, file: &TensorFile, offsets: &[usize]) -> Result<Self> {
@@ -70,7 +75,8 @@ impl Computed {
         let pyramid = Pyramid::build(&grid, &batch, offsets, &recorded_specs(model, file)?).await?;
         let features = floats(device, file, "in.feat")?;
 
-        let mut computed = Self(HashMap::new());
+        let offsets = pyramid.stages.iter().map(|stage| stage.offsets.clone()).collect();
+        let mut computed = Self { values: HashMap::new(), offsets };
         let logits = model.forward(&mut Context::default(), &pyramid, &features)?;
         computed.insert("out.logits".into(), Value::Floats(logits));
         let mut context = Context::recording();
@@ -89,11 +95,11 @@ impl Computed {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[Value]> {
-        self.0.get(name).map(Vec::as_slice)
+        self.values.get(name).map(Vec::as_slice)
     }
 
     fn insert(&mut self, name: String, value: Value) {
-        self.0.entry(name).or_default().push(value);
+        self.values.entry(name).or_default().push(value);
     }
 
     fn insert_stage(&mut self, s: usize, stage: Stage) {

@@ -139,8 +139,8 @@ async fn check_model(device: &Device, file: TensorFile, report: &mut Report) -> 
     let (model, _) = Model::load(device, &file, None)?;
     let tensors = file.tensors();
     let offsets: Vec<usize> = integers(tensors, "in.offset")?;
-    let rule = Rule::of(&model, tensors);
     let computed = Computed::run(&model, tensors, &offsets).await?;
+    let rule = Rule::of(&model, tensors, &computed.offsets);
     let tolerance = tolerance(&model, &file);
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
     for name in names.iter().filter(|name| !is_parameter(name)) {

@@ -12,7 +12,8 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn of(model: &Model, file: &TensorFile) -> Self {
+    /// The rule of a file's run, whose scenes end at `offsets` in every stage.
+    pub(super) fn of(model: &Model, file: &TensorFile, offsets: &[Vec<usize>]) -> Self {
         let flash = match file.metadata("attention") {
             Some(rule) => rule.starts_with("flash"),
             None => model.config().backbone.enable_flash,
@@ -21,14 +22,12 @@ impl Rule {
             return Self { differs_from: None };
         }
         // Non-flash windows shrink to the smallest scene of the batch; a single scene gives the same windows.
-        let stages = model.config().backbone.stages();
-        let differs = |stage: &usize| {
-            let offsets = file.read(&format!("stage{stage}.offset")).and_then(|t| t.to_i64()).unwrap_or_default();
-            let sizes = std::iter::once(0).chain(offsets.iter().copied()).zip(&offsets).map(|(start, end)| end - start);
-            let patch = model.config().backbone.patch_size(*stage).unwrap_or(1) as i64;
-            offsets.len() > 1 && sizes.min().is_some_and(|smallest| smallest < patch)
+        let differs = |(stage, ends): (usize, &Vec<usize>)| {
+            let sizes = std::iter::once(0).chain(ends.iter().copied()).zip(ends).map(|(start, end)| end - start);
+            let patch = model.config().backbone.patch_size(stage).unwrap_or(1);
+            ends.len() > 1 && sizes.min().is_some_and(|smallest| smallest < patch)
         };
-        Self { differs_from: (0..stages).find(differs) }
+        Self { differs_from: offsets.iter().enumerate().position(differs) }
     }
 
     /// Why a tensor is not compared, if it is not.
