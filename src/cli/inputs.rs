@@ -45,7 +45,8 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         let folder = (is_folder(output) && !output.exists()).then(|| output.to_owned());
         return Ok(Jobs { jobs, folder });
     }
-    if is_stdout(output) || output.is_file() {
+    let named_as_scan = output.extension().is_some_and(|end| SCANS.iter().any(|scan| end.eq_ignore_ascii_case(scan)));
+    if is_stdout(output) || output.is_file() || (named_as_scan && !output.is_dir()) {
         return Err(Failure::usage(format!(
             "{} scans need a folder to go to, and `{}` is none: give `-o FOLDER`",
             files.len(),

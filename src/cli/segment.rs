@@ -85,10 +85,10 @@ impl Run<'_> {
         if self.global.json {
             results::print_json(&Value::Array(values))?;
         }
+        // Each has been told in its turn: at the end stands which to look at.
         let Some((_, first)) = failures.first() else { return Ok(()) };
         let code = first.code;
-        let list: Vec<String> =
-            failures.iter().map(|(path, failure)| format!("  {}: {}", path.display(), failure.message)).collect();
+        let list: Vec<String> = failures.iter().map(|(path, _)| format!("  {}", path.display())).collect();
         let message = format!("{} of {} scans failed:\n{}", failures.len(), jobs.len(), list.join("\n"));
         Err(Failure { code, message })
     }
