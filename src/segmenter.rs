@@ -98,7 +98,11 @@ impl Segmenter {
         let mut run = Run::new(options);
         let Prepared { finite, cell_of_point, voxels, pyramid, features } = self.prepare(cloud, &mut run).await?;
         let step = |name: &str, done: f64| {
-            device.pace()?;
+            device.mark();
+            // Only someone who watches or may stop the run needs it to be heard while the device works.
+            if options.progress.is_some() || options.cancel.is_some() {
+                device.pace()?;
+            }
             run.step(name, BEFORE_NETWORK + NETWORK * done)
         };
         let logits = self.model.forward(&mut Context::with_steps(&step), &pyramid, &features)?;

@@ -3,6 +3,7 @@
 use super::{
     dispatch,
     gpu::Gpu,
+    recorder::Record,
     shader_table::{Entry, Variant},
     tensor::Tensor,
 };
@@ -34,8 +35,36 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) bind: &'a [Bind<'a>],
     pub(crate) params: &'a [u8],
     pub(crate) groups: u32,
-    /// Floating-point operations, or bytes moved where there are none: bounds the work of one submit.
-    pub(crate) work: u64,
+    pub(crate) work: Work,
+}
+
+/// What a kernel computes: bounds the work of one submit, and is what a measurement is held against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// Floating-point operations, a fused multiply-add counting as two.
+    Flops(u64),
+    /// Integer operations or bytes moved, of a kernel that computes nothing in floating point worth counting.
+    Other(u64),
+}
+
+impl Work {
+    pub(super) fn flops(self) -> u64 {
+        match self {
+            Self::Flops(flops) => flops,
+            Self::Other(_) => 0,
+        }
+    }
+
+    pub(super) fn amount(self) -> u64 {
+        match self {
+            Self::Flops(amount) | Self::Other(amount) => amount,
+        }
+    }
+}
+
+/// Bytes of tensors together, for [`super::cpu::Cpu::run`].
+pub(crate) fn bytes_of(tensors: &[&Tensor]) -> u64 {
+    tensors.iter().map(|tensor| tensor.byte_len() as u64).sum()
 }
 
 impl Gpu {
@@ -82,8 +111,9 @@ impl Gpu {
         let mut recorder = self.recorder();
         let label = (dispatch.variant.kernel, dispatch.variant.name, entry.name);
         let grid = dispatch::fold(dispatch.groups);
-        recorder.record(device, label, &pipeline, entry, &buffers, dispatch.params, grid);
-        if recorder.is_full(dispatch.work) {
+        let record = Record { label, params: dispatch.params, grid, flops: dispatch.work.flops() };
+        recorder.record(device, &pipeline, entry, &buffers, &record);
+        if recorder.is_full(dispatch.work.amount()) {
             recorder.submit(device, queue);
         }
         Ok(())

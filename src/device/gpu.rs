@@ -194,6 +194,12 @@ impl Gpu {
         self.check()
     }
 
+    pub(super) fn mark(&self) {
+        if let Some(profiler) = self.recorder().profiler() {
+            profiler.mark();
+        }
+    }
+
     /// Hands over what is recorded, and waits for what was handed over before: the GPU always has the next batch, and
     /// the host is never more than one ahead of it. In the browser it does not wait.
     pub(super) fn pace(&self) -> Result<()> {

@@ -53,7 +53,7 @@ pub struct DeviceOptions {
     pub poison: bool,
     /// Lowers the largest binding, so that small tensors already split by rows.
     pub max_binding: Option<u64>,
-    /// Measures every dispatch, where the adapter has timestamps.
+    /// Measures every dispatch, where the adapter has timestamps, and every twin on the CPU.
     pub profile: bool,
 }
 
@@ -84,7 +84,7 @@ impl Device {
 
     /// The CPU.
     pub fn cpu() -> Self {
-        Self::Cpu(Arc::new(Cpu::new(u64::MAX, false)))
+        Self::Cpu(Arc::new(Cpu::new(u64::MAX, false, false)))
     }
 
     /// `cpu`, or the adapter's name.
@@ -139,11 +139,19 @@ impl Device {
         }
     }
 
-    /// GPU times of the dispatches since the last call; empty unless the device was opened with
-    /// [`DeviceOptions::profile`] on an adapter that has timestamps.
+    /// In a measurement, what follows belongs to the next part of the run.
+    pub fn mark(&self) {
+        match self {
+            Self::Cpu(cpu) => cpu.mark(),
+            Self::Gpu(gpu) => gpu.mark(),
+        }
+    }
+
+    /// Times of the dispatches, or of the twins, since the last call; empty unless the device was opened with
+    /// [`DeviceOptions::profile`], and on adapters without timestamps.
     pub async fn take_timings(&self) -> Result<Vec<Timing>> {
         match self {
-            Self::Cpu(_) => Ok(Vec::new()),
+            Self::Cpu(cpu) => Ok(cpu.take_timings()),
             Self::Gpu(gpu) => gpu.take_timings().await,
         }
     }

@@ -96,11 +96,8 @@ impl Gpu {
         for (buffer, labels) in batches {
             let mut ticks: Vec<u64> = Vec::new();
             self.map(&buffer, buffer.size(), |bytes| ticks = bytemuck::pod_collect_to_vec(bytes)).await?;
-            timings.extend(labels.iter().zip(ticks.chunks_exact(2)).map(|(&(kernel, variant, entry), pair)| Timing {
-                kernel,
-                variant,
-                entry,
-                seconds: pair[1].saturating_sub(pair[0]) as f64 * f64::from(period) * 1e-9,
+            timings.extend(labels.iter().zip(ticks.chunks_exact(2)).map(|(pending, pair)| {
+                pending.took(pair[1].saturating_sub(pair[0]) as f64 * f64::from(period) * 1e-9)
             }));
         }
         Ok(timings)

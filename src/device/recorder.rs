@@ -28,6 +28,22 @@ pub(super) struct Recorder {
     submitted: Option<wgpu::SubmissionIndex>,
 }
 
+/// What a dispatch is, beside its pipeline and buffers.
+pub(super) struct Record<'a> {
+    pub(super) label: Label,
+    pub(super) params: &'a [u8],
+    pub(super) grid: [u32; 3],
+    pub(super) flops: u64,
+}
+
+/// Bytes of the buffers, those bound more than once counted once.
+fn distinct_bytes(buffers: &[wgpu::BufferBinding<'_>]) -> u64 {
+    let size = |binding: &wgpu::BufferBinding<'_>| binding.size.map_or(0, std::num::NonZero::get);
+    let same = |a: &wgpu::BufferBinding<'_>, b: &wgpu::BufferBinding<'_>| a.buffer == b.buffer && a.offset == b.offset;
+    let first = |i: usize| !buffers[..i].iter().any(|before| same(before, &buffers[i]));
+    (0..buffers.len()).filter(|i| first(*i)).map(|i| size(&buffers[i])).sum()
+}
+
 /// The encoder being recorded, and its compute pass.
 struct Open {
     // Dropped, and so ended, before the encoder finishes.
@@ -58,12 +74,10 @@ impl Recorder {
     pub(super) fn record(
         &mut self,
         device: &wgpu::Device,
-        label: Label,
         pipeline: &Pipeline,
         entry: &Entry,
         buffers: &[wgpu::BufferBinding<'_>],
-        params: &[u8],
-        grid: [u32; 3],
+        &Record { label, params, grid, flops }: &Record<'_>,
     ) {
         let offset = self.uniforms.len();
         self.uniforms.extend_from_slice(params);
@@ -89,7 +103,8 @@ impl Recorder {
             pass: None,
             encoder: device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("batch") }),
         });
-        let timestamps = self.profiler.as_mut().and_then(|profiler| profiler.next(label));
+        let timestamps =
+            self.profiler.as_mut().and_then(|profiler| profiler.next(label, flops, distinct_bytes(buffers)));
         if timestamps.is_some() {
             // A timestamp pair belongs to a pass: a measured dispatch gets one of its own.
             open.pass = None;

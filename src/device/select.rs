@@ -48,7 +48,7 @@ pub struct AdapterSummary {
 
 pub(super) async fn open(options: DeviceOptions) -> Result<Device> {
     let cpu = |reason: &str| {
-        let device = Device::Cpu(Arc::new(Cpu::new(options.budget, options.poison)));
+        let device = Device::Cpu(Arc::new(Cpu::new(options.budget, options.poison, options.profile)));
         log::info!("device: {} ({reason})", device.description());
         device
     };

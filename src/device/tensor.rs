@@ -135,7 +135,7 @@ impl Tensor {
         self.columns() * self.dtype.size()
     }
 
-    fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.len() * self.dtype.size()
     }
 

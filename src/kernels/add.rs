@@ -5,7 +5,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         shader_table::{add as table, params},
     },
@@ -18,10 +18,10 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     ensure!("add", a.shape() == b.shape(), "a {:?} and b {:?}", a.shape(), b.shape());
     let mut out = Tensor::uninit(a.device(), a.shape(), DType::F32)?;
     match a.device() {
-        Device::Cpu(_) => {
+        Device::Cpu(cpu) => cpu.run("add", Work::Flops(a.len() as u64), bytes_of(&[a, b, &out]), || {
             let operands = a.host::<f32>().iter().zip(b.host::<f32>());
             out.host_mut::<f32>().iter_mut().zip(operands).for_each(|(y, (a, b))| *y = a + b);
-        }
+        }),
         Device::Gpu(gpu) => {
             for rows in row_chunks(a.rows(), a.row_bytes(), a.columns() as u64, gpu.max_binding()) {
                 let n = rows.len() * a.columns();
@@ -31,7 +31,7 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
                     bind: &[Bind::rows(a, rows.clone()), Bind::rows(b, rows.clone()), Bind::rows(&out, rows)],
                     params: bytemuck::bytes_of(&Params { n: n as u32 }),
                     groups: groups_for(n, ELEMENTS_PER_GROUP),
-                    work: n as u64,
+                    work: Work::Flops(n as u64),
                 })?;
             }
         }

@@ -5,7 +5,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         shader_table::{argmax as table, params},
     },
@@ -17,17 +17,18 @@ params!(argmax { rows: u32, columns: u32 });
 pub fn argmax(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (rows, columns) = (x.rows(), x.columns());
     ensure!("argmax", columns > 0, "x {:?} has no columns", x.shape());
+    let work = |rows: usize| Work::Flops(4 * (columns * rows) as u64);
     let mut label = Tensor::uninit(x.device(), &[rows], DType::U32)?;
     let mut confidence = Tensor::uninit(x.device(), &[rows], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => {
+        Device::Cpu(cpu) => cpu.run("argmax", work(rows), bytes_of(&[x]), || {
             let out = label.host_mut::<u32>().iter_mut().zip(confidence.host_mut::<f32>());
             for ((label, confidence), x) in out.zip(x.host::<f32>().chunks_exact(columns)) {
                 let best = (1..columns).fold(0, |best, c| if x[c] > x[best] { c } else { best });
                 *label = best as u32;
                 *confidence = 1.0 / x.iter().map(|v| (v - x[best]).exp()).sum::<f32>();
             }
-        }
+        }),
         Device::Gpu(gpu) => {
             for chunk in row_chunks(rows, x.row_bytes(), 4 * columns as u64, gpu.max_binding()) {
                 let params = Params { rows: chunk.len() as u32, columns: columns as u32 };
@@ -41,7 +42,7 @@ pub fn argmax(x: &Tensor) -> Result<(Tensor, Tensor)> {
                     ],
                     params: bytemuck::bytes_of(&params),
                     groups: groups_for(chunk.len(), 64),
-                    work: 4 * (columns * chunk.len()) as u64,
+                    work: work(chunk.len()),
                 })?;
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{basis_mix as table, params},
@@ -25,7 +25,12 @@ pub fn basis_mix(t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Ac
     let columns = t.columns() / bases;
     let mut out = Tensor::uninit(t.device(), &[rows, columns], DType::F32)?;
     match t.device() {
-        Device::Cpu(_) => cpu(t, gate, patches, activation, columns, out.host_mut()),
+        Device::Cpu(device) => {
+            let work = Work::Flops(2 * t.len() as u64);
+            device.run("basis_mix", work, bytes_of(&[t, gate, &out]), || {
+                cpu(t, gate, patches, activation, columns, out.host_mut());
+            });
+        }
         Device::Gpu(device) => gpu(device, t, gate, patches, activation, &out)?,
     }
     Ok(out)
@@ -53,7 +58,7 @@ fn gpu(gpu: &Gpu, t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: A
             ],
             params: bytemuck::bytes_of(&params),
             groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
-            work: 2 * (t.columns() * rows.len()) as u64,
+            work: Work::Flops(2 * (t.columns() * rows.len()) as u64),
         })?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{cell_coords as shader, params},
     },
@@ -36,7 +36,9 @@ pub fn cell_coords(keys: &Tensor, starts: &Tensor, depth: u32) -> Result<(Tensor
     let mut grid = Tensor::uninit(device, &[cells, 3], DType::I32)?;
     let mut batch = Tensor::uninit(device, &[cells], DType::U32)?;
     match device {
-        Device::Cpu(_) => twin(keys, starts, depth, grid.host_mut(), batch.host_mut()),
+        Device::Cpu(cpu) => cpu.run("cell_coords", Work::Other(0), bytes_of(&[starts, &grid, &batch]), || {
+            twin(keys, starts, depth, grid.host_mut(), batch.host_mut());
+        }),
         Device::Gpu(gpu) => record(gpu, keys, starts, depth, &grid, &batch)?,
     }
     Ok((grid, batch))
@@ -51,7 +53,7 @@ fn record(gpu: &Gpu, keys: &Tensor, starts: &Tensor, depth: u32, grid: &Tensor, 
         bind: &[Bind::all(keys), Bind::all(starts), Bind::all(grid), Bind::all(batch)],
         params: bytemuck::bytes_of(&Params { cells: cells as u32, depth }),
         groups: cells.div_ceil(256) as u32,
-        work: cells as u64 * 28,
+        work: Work::Other(cells as u64 * 28),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{coord_max as shader, params},
     },
@@ -23,7 +23,9 @@ const GROUPS: usize = 256;
 pub async fn coord_max(grid: &Tensor) -> Result<u32> {
     expect::operand("coord_max", "grid", grid, grid.device(), DType::I32, &[Any, Is(3)])?;
     match grid.device() {
-        Device::Cpu(_) => Ok(grid.host::<i32>().iter().map(|v| *v as u32).max().unwrap_or(0)),
+        Device::Cpu(cpu) => cpu.run("coord_max", Work::Other(0), bytes_of(&[grid]), || {
+            Ok(grid.host::<i32>().iter().map(|v| *v as u32).max().unwrap_or(0))
+        }),
         Device::Gpu(gpu) => record(gpu, grid).await,
     }
 }
@@ -38,7 +40,7 @@ async fn record(gpu: &Gpu, grid: &Tensor) -> Result<u32> {
         bind: &[Bind::all(grid), Bind::all(&largest)],
         params: bytemuck::bytes_of(&Params { total: grid.len() as u32, groups: groups as u32 }),
         groups: groups as u32,
-        work: grid.len() as u64 * 4,
+        work: Work::Other(grid.len() as u64 * 4),
     })?;
     Ok(largest.to_vec::<u32>().await?.into_iter().max().unwrap_or(0))
 }

@@ -8,7 +8,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{gather_rows as table, params},
@@ -30,7 +30,9 @@ pub fn gather_span(index: &Tensor, span: std::ops::Range<usize>, x: &Tensor) -> 
     let mut out = Tensor::uninit(x.device(), &[span.len(), x.columns()], x.dtype())?;
     let place = Place { index_base: span.start, x_base: 0, stride: x.columns(), column: 0 };
     match x.device() {
-        Device::Cpu(_) => cpu(&index.host()[span], x, None, place, out.host_mut()),
+        Device::Cpu(device) => device.run("gather_rows", Work::Other(0), bytes_of(&[&out, &out]), || {
+            cpu(&index.host()[span], x, None, place, out.host_mut());
+        }),
         Device::Gpu(device) => gpu(device, index, x, None, place, &out)?,
     }
     Ok(out)
@@ -43,7 +45,9 @@ pub fn add_rows(base: &Tensor, index: &Tensor, x: &Tensor) -> Result<Tensor> {
     let mut out = Tensor::uninit(x.device(), base.shape(), DType::F32)?;
     let place = Place { index_base: 0, x_base: 0, stride: x.columns(), column: 0 };
     match x.device() {
-        Device::Cpu(_) => cpu(index.host(), x, Some(base.host()), place, out.host_mut()),
+        Device::Cpu(device) => device.run("gather_rows", Work::Other(0), bytes_of(&[base, x, index, &out]), || {
+            cpu(index.host(), x, Some(base.host()), place, out.host_mut());
+        }),
         Device::Gpu(device) => gpu(device, index, x, Some(base), place, &out)?,
     }
     Ok(out)
@@ -63,7 +67,9 @@ pub fn gather_columns(rows: usize, parts: &[(Option<&Tensor>, &Tensor)]) -> Resu
         ensure!("gather_rows", index.len() == rows, "index {index:?} for {rows} rows");
         let place = Place { index_base: 0, x_base: 0, stride: columns, column };
         match device {
-            Device::Cpu(_) => cpu(index.host(), x, None, place, out.host_mut()),
+            Device::Cpu(device) => device.run("gather_rows", Work::Other(0), bytes_of(&[x, index, &out]), || {
+                cpu(index.host(), x, None, place, out.host_mut());
+            }),
             Device::Gpu(device) => gpu(device, index, x, None, place, &out)?,
         }
         column += x.columns();
@@ -102,7 +108,7 @@ fn gpu(gpu: &Gpu, index: &Tensor, x: &Tensor, base: Option<&Tensor>, place: Plac
                 bind: &bind,
                 params: bytemuck::bytes_of(&params),
                 groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
-                work: (rows.len() * columns) as u64,
+                work: Work::Other((rows.len() * columns) as u64),
             })?;
         }
     }

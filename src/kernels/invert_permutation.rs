@@ -7,7 +7,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{invert_permutation as shader, params},
     },
@@ -19,7 +19,7 @@ params!(invert_permutation { n: u32, total: u32 });
 pub fn invert_permutation(order: &Tensor) -> Result<Tensor> {
     expect::operand("invert_permutation", "order", order, order.device(), DType::U32, &[Any, Any])?;
     match order.device() {
-        Device::Cpu(_) => twin(order),
+        Device::Cpu(cpu) => cpu.run("invert_permutation", Work::Other(0), bytes_of(&[order, order]), || twin(order)),
         Device::Gpu(gpu) => record(gpu, order),
     }
 }
@@ -33,7 +33,7 @@ fn record(gpu: &Gpu, order: &Tensor) -> Result<Tensor> {
         bind: &[Bind::all(order), Bind::all(&out)],
         params: bytemuck::bytes_of(&Params { n: order.columns() as u32, total: order.len() as u32 }),
         groups: order.len().div_ceil(256) as u32,
-        work: order.len() as u64 * 8,
+        work: Work::Other(order.len() as u64 * 8),
     })?;
     Ok(out)
 }

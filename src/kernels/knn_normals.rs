@@ -21,7 +21,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{knn_normals as shader, params},
@@ -62,7 +62,9 @@ pub fn knn_normals(
         view_z: viewpoint[2],
     };
     match device {
-        Device::Cpu(_) => twin(positions, members, starts, neighbors, &params),
+        Device::Cpu(cpu) => cpu.run("knn_normals", Work::Other(0), bytes_of(&[positions, members, neighbors]), || {
+            twin(positions, members, starts, neighbors, &params)
+        }),
         Device::Gpu(gpu) => record(gpu, positions, members, starts, neighbors, &params),
     }
 }
@@ -88,7 +90,7 @@ fn record(
             bind,
             params: bytemuck::bytes_of(&Params { rows: rows.len() as u32, begin: rows.start as u32, ..*params }),
             groups: rows.len().div_ceil(256) as u32,
-            work: (rows.len() * work) as u64,
+            work: Work::Other((rows.len() * work) as u64),
         })
     };
 

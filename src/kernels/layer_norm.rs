@@ -6,7 +6,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{layer_norm as table, params},
@@ -38,12 +38,19 @@ pub fn layer_norm(
     ensure!("layer_norm", residual.is_none_or(|r| r.len() == x.len()), "residual {residual:?} for x {:?}", x.shape());
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => {
-            cpu(x.host(), gamma.host(), beta.host(), activation, residual.map(Tensor::host), out.host_mut());
+        Device::Cpu(device) => {
+            let bytes = bytes_of(&[x, &out]) + residual.map_or(0, |residual| bytes_of(&[residual]));
+            device.run("layer_norm", work(rows, columns), bytes, || {
+                cpu(x.host(), gamma.host(), beta.host(), activation, residual.map(Tensor::host), out.host_mut());
+            });
         }
         Device::Gpu(device) => gpu(device, x, gamma, beta, activation, residual, &out)?,
     }
     Ok(out)
+}
+
+fn work(rows: usize, columns: usize) -> Work {
+    Work::Flops(8 * (rows * columns) as u64)
 }
 
 fn gpu(
@@ -55,8 +62,7 @@ fn gpu(
     residual: Option<&Tensor>,
     out: &Tensor,
 ) -> Result<()> {
-    let work_per_row = 8 * x.columns() as u64;
-    for chunk in row_chunks(x.rows(), x.row_bytes(), work_per_row, gpu.max_binding()) {
+    for chunk in row_chunks(x.rows(), x.row_bytes(), 1, gpu.max_binding()) {
         let params = Params {
             rows: chunk.len() as u32,
             columns: x.columns() as u32,
@@ -76,7 +82,7 @@ fn gpu(
             ],
             params: bytemuck::bytes_of(&params),
             groups: groups_for(chunk.len(), ROWS_PER_GROUP),
-            work: work_per_row * chunk.len() as u64,
+            work: work(chunk.len(), x.columns()),
         })?;
     }
     Ok(())

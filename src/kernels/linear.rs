@@ -13,7 +13,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{Variant, linear as table, params},
@@ -51,7 +51,13 @@ pub fn linear(x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>) -> Result<Ten
     }
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => cpu(x.host(), &widened(weight), columns, epilogue, out.host_mut()),
+        Device::Cpu(device) => {
+            let more = [epilogue.bias, epilogue.residual].into_iter().flatten().map(|t| bytes_of(&[t])).sum::<u64>();
+            let work = Work::Flops(2 * (rows * inner * columns) as u64);
+            device.run("linear", work, bytes_of(&[x, weight, &out]) + more, || {
+                cpu(x.host(), &widened(weight), columns, epilogue, out.host_mut());
+            });
+        }
         Device::Gpu(device) => gpu(device, x, weight, epilogue, &out)?,
     }
     Ok(out)
@@ -93,7 +99,7 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, epilogue: Epilogue<'_>, out: &Ten
             ],
             params: bytemuck::bytes_of(&params),
             groups: (chunk.len().div_ceil(BLOCK) * columns.div_ceil(BLOCK)) as u32,
-            work: work_per_row * chunk.len() as u64,
+            work: Work::Flops(work_per_row * chunk.len() as u64),
         })?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{low_rank_delta as table, params},
@@ -65,7 +65,12 @@ pub fn low_rank_delta(
     ensure!("low_rank_delta", fits, "y {y:?}, z {z:?}, a {a:?}");
     let mut out = Tensor::uninit(y.device(), y.shape(), DType::F32)?;
     match y.device() {
-        Device::Cpu(_) => cpu(y, z, a, patches, scale, activation, out.host_mut()),
+        Device::Cpu(device) => {
+            let work = Work::Flops(2 * (rows * columns * rank) as u64);
+            device.run("low_rank_delta", work, bytes_of(&[y, z, a, &out]), || {
+                cpu(y, z, a, patches, scale, activation, out.host_mut());
+            });
+        }
         Device::Gpu(device) => gpu(device, y, z, a, patches, scale, activation, &out)?,
     }
     Ok(out)
@@ -106,7 +111,7 @@ fn gpu(
             ],
             params: bytemuck::bytes_of(&params),
             groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
-            work: work_per_row * rows.len() as u64,
+            work: Work::Flops(work_per_row * rows.len() as u64),
         })?;
     }
     Ok(())

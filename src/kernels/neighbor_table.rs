@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{neighbor_table as shader, params},
@@ -44,7 +44,9 @@ pub fn neighbor_table(keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tens
         });
     }
     match device {
-        Device::Cpu(_) => twin(keys, order, grid, batch, depth),
+        Device::Cpu(cpu) => cpu.run("neighbor_table", Work::Other(0), bytes_of(&[keys, order, grid]), || {
+            twin(keys, order, grid, batch, depth)
+        }),
         Device::Gpu(gpu) => record(gpu, keys, order, grid, batch, depth),
     }
 }
@@ -66,7 +68,7 @@ fn record(gpu: &Gpu, keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tenso
             ],
             params: bytemuck::bytes_of(&Params { n: n as u32, rows: rows.len() as u32, depth }),
             groups: (rows.len() * 9).div_ceil(256) as u32,
-            work: rows.len() as u64 * 9 * 200,
+            work: Work::Other(rows.len() as u64 * 9 * 200),
         })?;
     }
     Ok(table)

@@ -15,7 +15,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::MAX_WORK,
         gpu::Gpu,
         shader_table::{Variant, params, patch_attention as table},
@@ -75,10 +75,13 @@ pub fn patch_attention(
     let channels = qkv.columns() / 3;
     let head_dim = channels / heads;
     match qkv.device() {
-        Device::Cpu(_) => {
+        Device::Cpu(device) => {
             let mut out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
             let host = |t: &Tensor| t.host::<u32>()[row * rows..][..rows].to_vec();
-            cpu(qkv.host(), heads, scale, &host(orders), &host(inverses), windows, out.host_mut());
+            let work = Work::Flops(windows.iter().map(|window| flops(window, channels)).sum());
+            device.run("patch_attention", work, bytes_of(&[qkv, &out]), || {
+                cpu(qkv.host(), heads, scale, &host(orders), &host(inverses), windows, out.host_mut());
+            });
             Ok(out)
         }
         Device::Gpu(gpu) => {
@@ -97,6 +100,11 @@ pub fn patch_attention(
             Ok(out)
         }
     }
+}
+
+/// Operations of the two products of a window, over all heads.
+fn flops(window: &Window, channels: usize) -> u64 {
+    4 * u64::from(window.query_count) * u64::from(window.key_count) * channels as u64
 }
 
 /// Where ranks lie in the operands.
@@ -124,7 +132,7 @@ fn attend(
     let head_dim = out.columns() / heads;
     let mut first = 0;
     while first < windows.len() {
-        let work = |w: &Window| 4 * u64::from(w.query_count) * u64::from(w.key_count) * out.columns() as u64;
+        let work = |window: &Window| flops(window, out.columns());
         let mut total = work(&windows[first]);
         let mut end = first + 1;
         // Rows of the table are 16 bytes: cuts at multiples of 16 keep its ranges aligned.
@@ -156,7 +164,7 @@ fn attend(
             ],
             params: bytemuck::bytes_of(&params),
             groups: ((end - first) * blocks * heads) as u32,
-            work: total,
+            work: Work::Flops(total),
         })?;
         first = end;
     }

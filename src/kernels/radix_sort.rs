@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{params, radix_sort as shader},
     },
@@ -44,7 +44,7 @@ pub fn radix_sort(keys: &Tensor, bits: u32) -> Result<Sorted> {
         return Err(Error::Shape { kernel: "radix_sort", problem: format!("keys have 64 bits, not {bits}") });
     }
     match keys.device() {
-        Device::Cpu(_) => twin(keys, bits),
+        Device::Cpu(cpu) => cpu.run("radix_sort", Work::Other(0), bytes_of(&[keys]), || twin(keys, bits)),
         Device::Gpu(gpu) => record(gpu, keys, bits),
     }
 }
@@ -85,7 +85,7 @@ fn record(gpu: &Gpu, keys: &Tensor, bits: u32) -> Result<Sorted> {
                 bind,
                 params: bytemuck::bytes_of(&params),
                 groups: (r * blocks) as u32,
-                work: (r * n) as u64 * 24,
+                work: Work::Other((r * n) as u64 * 24),
             })
         };
         dispatch("count", &[Bind::all(keys), Bind::all(&counts)])?;

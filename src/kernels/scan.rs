@@ -11,7 +11,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{params, scan as shader},
     },
@@ -25,7 +25,7 @@ const BLOCK: usize = 256;
 pub fn scan(x: &Tensor) -> Result<Tensor> {
     expect::operand("scan", "x", x, x.device(), DType::U32, &[Any])?;
     match x.device() {
-        Device::Cpu(_) => twin(x),
+        Device::Cpu(cpu) => cpu.run("scan", Work::Other(0), bytes_of(&[x, x]), || twin(x)),
         Device::Gpu(gpu) => record(gpu, x),
     }
 }
@@ -43,7 +43,7 @@ fn record(gpu: &Gpu, x: &Tensor) -> Result<Tensor> {
         bind: &[Bind::all(x), Bind::all(&out), Bind::all(&sums)],
         params: bytemuck::bytes_of(&params),
         groups: blocks as u32,
-        work: n as u64 * 8,
+        work: Work::Other(n as u64 * 8),
     })?;
     if blocks > 1 {
         let offsets = record(gpu, &sums)?;
@@ -53,7 +53,7 @@ fn record(gpu: &Gpu, x: &Tensor) -> Result<Tensor> {
             bind: &[Bind::all(&out), Bind::all(&offsets)],
             params: bytemuck::bytes_of(&params),
             groups: (n + 1).div_ceil(BLOCK) as u32,
-            work: n as u64 * 8,
+            work: Work::Other(n as u64 * 8),
         })?;
     }
     Ok(out)

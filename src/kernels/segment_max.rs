@@ -6,7 +6,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{params, segment_max as table},
@@ -23,7 +23,9 @@ pub fn segment_max(x: &Tensor, members: &Tensor, starts: &Tensor) -> Result<Tens
     ensure!("segment_max", indices, "members {members:?}, starts {starts:?}");
     let mut out = Tensor::uninit(x.device(), &[starts.len() - 1, x.columns()], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => cpu(x, members.host(), starts.host(), out.host_mut()),
+        Device::Cpu(device) => device.run("segment_max", Work::Other(0), bytes_of(&[x, members, &out]), || {
+            cpu(x, members.host(), starts.host(), out.host_mut());
+        }),
         Device::Gpu(device) => gpu(device, x, members, starts, &out)?,
     }
     Ok(out)
@@ -52,7 +54,7 @@ fn gpu(gpu: &Gpu, x: &Tensor, members: &Tensor, starts: &Tensor, out: &Tensor) -
                 ],
                 params: bytemuck::bytes_of(&params),
                 groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
-                work: x.len() as u64,
+                work: Work::Other(x.len() as u64),
             })?;
         }
     }

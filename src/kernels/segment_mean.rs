@@ -8,7 +8,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{params, segment_mean as table},
@@ -47,11 +47,11 @@ pub fn segment_mean(x: &Tensor, members: &Tensor, member_row: usize, segments: S
     ensure!("segment_mean", divisor.is_none_or(|d| d.len() == count), "divisor {divisor:?} for {count} segments");
     let mut out = Tensor::uninit(x.device(), &[count, x.columns()], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => {
+        Device::Cpu(device) => device.run("segment_mean", Work::Flops(x.len() as u64), bytes_of(&[x, &out]), || {
             let members = &members.host::<u32>()[base..base + x.rows()];
             let stride = if divisor.is_some() { 2 } else { 1 };
             cpu(x, members, bounds.host(), stride, divisor.map(Tensor::host), out.host_mut());
-        }
+        }),
         Device::Gpu(device) => gpu(device, x, members, base, bounds, divisor, &out)?,
     }
     Ok(out)
@@ -90,7 +90,7 @@ fn gpu(
             ],
             params: bytemuck::bytes_of(&params),
             groups: (segments * columns.div_ceil(16)) as u32,
-            work: x.len() as u64,
+            work: Work::Flops(x.len() as u64),
         })?;
     }
     Ok(())

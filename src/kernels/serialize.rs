@@ -14,7 +14,7 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{params, serialize as shader},
@@ -93,7 +93,9 @@ pub fn serialize(grid: &Tensor, batch: &Tensor, depth: u32, stride: usize, curve
         });
     }
     match device {
-        Device::Cpu(_) => twin(grid, batch, depth, stride, curves),
+        Device::Cpu(cpu) => {
+            cpu.run("serialize", Work::Other(0), bytes_of(&[grid, batch]), || twin(grid, batch, depth, stride, curves))
+        }
         Device::Gpu(gpu) => record(gpu, grid, batch, depth, stride, curves),
     }
 }
@@ -124,7 +126,7 @@ fn record(gpu: &Gpu, grid: &Tensor, batch: &Tensor, depth: u32, stride: usize, c
             bind: &[Bind::rows(grid, rows.clone()), Bind::rows(batch, rows.clone()), Bind::rows(&codes, written)],
             params: bytemuck::bytes_of(&params),
             groups: (r * rows.len()).div_ceil(256) as u32,
-            work: (r * rows.len()) as u64 * 24,
+            work: Work::Other((r * rows.len()) as u64 * 24),
         })?;
     }
     Ok(out)

@@ -5,7 +5,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         shader_table::{params, softmax as table},
     },
@@ -18,9 +18,12 @@ params!(softmax { rows: u32, columns: u32, scale: f32 });
 pub fn softmax(x: &Tensor, scale: f32) -> Result<Tensor> {
     let columns = x.columns();
     ensure!("softmax", columns > 0, "x {:?} has no columns", x.shape());
+    let work = |rows: usize| Work::Flops(4 * (columns * rows) as u64);
     let mut out = Tensor::uninit(x.device(), x.shape(), DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => cpu(x.host(), scale, columns, out.host_mut()),
+        Device::Cpu(device) => device.run("softmax", work(x.rows()), bytes_of(&[x, &out]), || {
+            cpu(x.host(), scale, columns, out.host_mut());
+        }),
         Device::Gpu(gpu) => {
             for rows in row_chunks(x.rows(), x.row_bytes(), 4 * columns as u64, gpu.max_binding()) {
                 let params = Params { rows: rows.len() as u32, columns: columns as u32, scale };
@@ -30,7 +33,7 @@ pub fn softmax(x: &Tensor, scale: f32) -> Result<Tensor> {
                     bind: &[Bind::rows(x, rows.clone()), Bind::rows(&out, rows.clone())],
                     params: bytemuck::bytes_of(&params),
                     groups: groups_for(rows.len(), 64),
-                    work: 4 * (columns * rows.len()) as u64,
+                    work: work(rows.len()),
                 })?;
             }
         }

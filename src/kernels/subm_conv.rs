@@ -12,7 +12,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{params, subm_conv as table},
@@ -36,7 +36,12 @@ pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor)
     ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
-        Device::Cpu(_) => cpu(x.host(), &widened(weight), bias.host(), neighbors.host(), inner, out.host_mut()),
+        Device::Cpu(device) => {
+            let work = Work::Flops(2 * (rows * OFFSETS * inner * columns) as u64);
+            device.run("subm_conv", work, bytes_of(&[x, weight, neighbors, &out]), || {
+                cpu(x.host(), &widened(weight), bias.host(), neighbors.host(), inner, out.host_mut());
+            });
+        }
         Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, &out)?,
     }
     Ok(out)
@@ -69,7 +74,7 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor
                 ],
                 params: bytemuck::bytes_of(&params),
                 groups: (rows.len().div_ceil(BLOCK) * columns.div_ceil(BLOCK)) as u32,
-                work: work_per_row * rows.len() as u64,
+                work: Work::Flops(work_per_row * rows.len() as u64),
             })?;
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         gpu::Gpu,
         shader_table::{params, unique as shader},
     },
@@ -44,7 +44,7 @@ pub async fn unique(keys: &Tensor, order: &Tensor, ends: &[usize]) -> Result<Cel
     expect::operand("unique", "order", order, device, DType::U32, &[Is(n)])?;
     expect::operand("unique", "keys", keys, device, DType::U32, &[Is(n), Is(2)])?;
     match device {
-        Device::Cpu(_) => twin(keys, order, ends),
+        Device::Cpu(cpu) => cpu.run("unique", Work::Other(0), bytes_of(&[keys, order]), || twin(keys, order, ends)),
         Device::Gpu(gpu) => record(gpu, keys, order, ends).await,
     }
 }
@@ -60,7 +60,7 @@ async fn record(gpu: &Gpu, keys: &Tensor, order: &Tensor, ends: &[usize]) -> Res
             bind,
             params: bytemuck::bytes_of(&Params { n: n as u32, cells: cells as u32 }),
             groups: threads.div_ceil(256) as u32,
-            work: n as u64 * 24,
+            work: Work::Other(n as u64 * 24),
         })
     };
     let starts_cell = Tensor::uninit(device, &[n], DType::U32)?;

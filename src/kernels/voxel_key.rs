@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     device::{
         DType, Device, Tensor,
-        command::{Bind, Dispatch},
+        command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
         shader_table::{params, voxel_key as shader},
@@ -113,7 +113,7 @@ fn from_ordered(key: u32) -> f32 {
 pub fn voxel_key(positions: &Tensor, lattice: &Lattice) -> Result<Tensor> {
     expect::operand("voxel_key", "positions", positions, positions.device(), DType::F32, &[Any, Is(3)])?;
     match positions.device() {
-        Device::Cpu(_) => twin(positions, lattice),
+        Device::Cpu(cpu) => cpu.run("voxel_key", Work::Other(0), bytes_of(&[positions]), || twin(positions, lattice)),
         Device::Gpu(gpu) => record(gpu, positions, lattice),
     }
 }
@@ -135,7 +135,7 @@ fn record(gpu: &Gpu, positions: &Tensor, lattice: &Lattice) -> Result<Tensor> {
             bind: &[Bind::rows(positions, rows.clone()), Bind::all(&table), Bind::rows(&out, rows.clone())],
             params: bytemuck::bytes_of(&params),
             groups: (3 * rows.len()).div_ceil(256) as u32,
-            work: rows.len() as u64 * 3 * 80,
+            work: Work::Other(rows.len() as u64 * 3 * 80),
         })?;
     }
     Ok(out)
