@@ -12,7 +12,6 @@ pub mod cell_coords;
 pub mod coord_max;
 pub(crate) mod expect;
 pub mod gather_rows;
-mod gemm;
 pub mod invert_permutation;
 pub(crate) mod key64;
 pub mod knn_normals;
@@ -22,6 +21,7 @@ pub mod low_rank_delta;
 mod math;
 pub mod neighbor_table;
 pub mod patch_attention;
+mod product;
 pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
@@ -33,6 +33,7 @@ pub mod subm_conv;
 pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
+pub mod weight;
 
 pub use activation::Activation;
 
