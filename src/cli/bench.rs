@@ -1,5 +1,7 @@
 //! `pointtpa bench`: how fast, how much memory, and where both go.
 
+mod chart;
+mod compare;
 mod text;
 
 use pointtpa::bench::{Options, Report, Subject, bench};
@@ -9,15 +11,19 @@ use super::exit::Outcome;
 use super::{choice, interrupt, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Bench) -> Outcome {
+    // What cannot be drawn is said before the work.
+    let compared = command.compare.as_deref().map_or(Ok(Vec::new()), compare::read)?;
+    command.chart.as_deref().map_or(Ok(()), chart::check)?;
     let report = measure(global, command)?;
     for warning in &report.warnings {
         screen::say(&format!("warning: {warning}"));
     }
     if global.json {
-        results::print_json(&serde_json::to_value(&report).unwrap_or_default())
+        results::print_json(&serde_json::to_value(&report).unwrap_or_default())?;
     } else {
-        results::print(&text::text(&report))
+        results::print(&text::text(&report))?;
     }
+    command.chart.as_deref().map_or(Ok(()), |path| chart::write(path, &report, &compared))
 }
 
 fn measure(global: &Global, command: &Bench) -> Outcome<Report> {
