@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod check;
 pub mod device;
 mod error;

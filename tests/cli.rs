@@ -14,10 +14,12 @@ const GOLDEN: &str = "tests/goldens/tiny_enc.safetensors";
 #[test]
 fn help_names_the_commands_and_exit_codes() {
     let help = run(&["--help"]).succeeds().text();
-    for word in ["segment", "check", "init", "info", "synth", "completions", "Exit codes", "--device", "--memory"] {
+    for word in
+        ["segment", "check", "init", "info", "synth", "bench", "completions", "Exit codes", "--device", "--memory"]
+    {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
-    for subcommand in ["segment", "check", "init", "info", "synth", "completions"] {
+    for subcommand in ["segment", "check", "init", "info", "synth", "bench", "completions"] {
         let help = run(&[subcommand, "--help"]).succeeds().text();
         assert!(help.contains("Example"), "{subcommand}: {help}");
     }

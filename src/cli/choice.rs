@@ -12,12 +12,16 @@ use super::exit::{Failure, Outcome};
 
 /// The device that the options ask for; the library says which one it is and why.
 pub(crate) fn device(global: &Global) -> Outcome<Device> {
-    let options = DeviceOptions {
+    Ok(Device::open_blocking(device_options(global))?)
+}
+
+/// How to open the device that the options ask for.
+pub(crate) fn device_options(global: &Global) -> DeviceOptions {
+    DeviceOptions {
         choice: global.device.clone(),
         budget: global.memory.map_or(u64::MAX, |size| size.0),
         ..DeviceOptions::default()
-    };
-    Ok(Device::open_blocking(options)?)
+    }
 }
 
 /// The model that `--model` names, or the one that comes with the program.

@@ -3,13 +3,12 @@
 use pointtpa::LabelSet;
 use pointtpa::model::config::Config;
 use pointtpa::model::parameters::{Role, count, count_role};
-use pointtpa::model::preset::{AdapterChoice, Preset};
 use pointtpa::model::tensor_file::Dtype;
 use pointtpa::model::weights::ModelInfo;
 use pointtpa::model::write::write_model_to;
 use serde_json::json;
 
-use super::arguments::{AdapterName, Global, Init, Network, Storage};
+use super::arguments::{Global, Init, Network, Storage};
 use super::exit::Outcome;
 use super::info::{parameters, share};
 use super::{interrupt, output, results, screen};
@@ -17,7 +16,7 @@ use super::{interrupt, output, results, screen};
 pub(crate) fn run(global: &Global, command: &Init) -> Outcome {
     output::check_writable(&command.output)?;
     let labels = labels(command)?;
-    let config = Config::preset(preset(command.config), adapter(command.adapter), labels.classes.len())?;
+    let config = Config::preset(command.config.into(), command.adapter.into(), labels.classes.len())?;
     let (total, adapter) = (count(&config), count_role(&config, Role::Adapter));
     let label_set = labels.name.clone();
     let classes = labels.classes.len();
@@ -60,24 +59,6 @@ pub(crate) fn run(global: &Global, command: &Init) -> Outcome {
 fn labels(command: &Init) -> Outcome<LabelSet> {
     let default = if command.config == Network::Rooms { "rooms" } else { "scannet20" };
     Ok(LabelSet::find(command.classes.as_deref().unwrap_or(default))?)
-}
-
-fn preset(network: Network) -> Preset {
-    match network {
-        Network::Base => Preset::Base,
-        Network::Small => Preset::Small,
-        Network::Rooms => Preset::Rooms,
-    }
-}
-
-fn adapter(name: AdapterName) -> AdapterChoice {
-    match name {
-        AdapterName::None => AdapterChoice::None,
-        AdapterName::Lora => AdapterChoice::Lora,
-        AdapterName::Adapter => AdapterChoice::Bottleneck,
-        AdapterName::LowRank => AdapterChoice::LowRank,
-        AdapterName::BasisMix => AdapterChoice::BasisMix,
-    }
 }
 
 fn dtype(storage: Storage) -> Dtype {

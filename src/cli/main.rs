@@ -5,6 +5,7 @@
 //! and patterns), `output` (files that appear whole or not at all), `choice` (which device, which model).
 
 mod arguments;
+mod bench;
 mod check;
 mod choice;
 mod exit;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     screen::set_up(arguments.global.quiet);
     interrupt::set_up();
     let outcome = match &arguments.command {
+        Command::Bench(command) => bench::run(&arguments.global, command),
         Command::Check(command) => check::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),

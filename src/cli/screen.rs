@@ -28,6 +28,13 @@ pub(crate) fn set_up(quiet: bool) {
     logger.init();
 }
 
+/// From here on only warnings of the library are shown, unless `RUST_LOG` asks for more: what follows has been said.
+pub(crate) fn hush() {
+    if log::max_level() == LevelFilter::Info {
+        log::set_max_level(LevelFilter::Warn);
+    }
+}
+
 /// Says something, unless `--quiet`.
 pub(crate) fn say(message: &str) {
     if !QUIET.load(Ordering::Relaxed) {

@@ -11,6 +11,7 @@ pub mod basis_mix;
 pub mod cell_coords;
 pub mod coord_max;
 pub(crate) mod expect;
+pub mod fma_peak;
 pub mod gather_rows;
 pub mod invert_permutation;
 pub(crate) mod key64;

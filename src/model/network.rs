@@ -17,6 +17,7 @@ use crate::{
     geometry::pyramid::{Pyramid, StageSpec},
     kernels::serialize::Curve,
 };
+use std::cell::Cell;
 
 /// A model on a device.
 pub struct Model {
@@ -131,12 +132,13 @@ impl Model {
         }
         let scenes: Vec<Scene<'_>> = pyramid.stages.iter().map(Scene::new).collect();
         let total = self.blocks().max(1);
-        let mut done = 0;
-        let mut run = |context: &mut Context<'_>, name: &str, blocks: &[Block], scene: &Scene<'_>, mut x: Tensor| {
+        let done = Cell::new(0);
+        let step = |context: &Context<'_>, name: &str| context.step(name, f64::from(done.get()) / f64::from(total));
+        let run = |context: &mut Context<'_>, name: &str, blocks: &[Block], scene: &Scene<'_>, mut x: Tensor| {
             for block in blocks {
-                context.step(name, f64::from(done) / f64::from(total))?;
+                step(context, name)?;
                 x = block.forward(context, scene, x)?;
-                done += 1;
+                done.set(done.get() + 1);
             }
             Ok::<_, Error>(x)
         };
@@ -144,10 +146,11 @@ impl Model {
         let mut x = self.embedding.forward(context, features)?;
         let mut outputs = Vec::new();
         for (stage, encoder) in self.encoder.iter().enumerate() {
+            let name = format!("enc{stage}");
             if let Some(pooling) = &encoder.pooling {
+                step(context, &name)?;
                 x = pooling.forward(context, pooling_into(&pyramid.stages[stage]), &x)?;
             }
-            let name = format!("enc{stage}");
             x = run(context, &name, &encoder.blocks, &scenes[stage], x)?;
             context.record(|| format!("{name}.out"), &x);
             outputs.push(x.clone());
@@ -159,9 +162,10 @@ impl Model {
         for decoder in &self.decoder {
             let skip = outputs.pop().expect("one encoder stage for each decoder stage");
             let pooling = pooling_into(&pyramid.stages[decoder.stage + 1]);
+            let name = format!("dec{}", decoder.stage);
+            step(context, &name)?;
             x = decoder.unpooling.forward(context, pooling, &x, &skip)?;
             drop(skip);
-            let name = format!("dec{}", decoder.stage);
             x = run(context, &name, &decoder.blocks, &scenes[decoder.stage], x)?;
             context.record(|| format!("{name}.out"), &x);
         }
