@@ -34,11 +34,11 @@ pub(crate) struct Comparison {
 pub(crate) struct Measured {
     pub(crate) name: String,
     pub(crate) flops: u64,
-    /// Medians, in seconds.
-    pub(crate) ours: f64,
-    pub(crate) peer: f64,
-    /// The median over turns of the peer's time divided by ours: above 1, ours is faster.
-    pub(crate) speedup: f64,
+    /// Seconds.
+    pub(crate) ours: Quartiles,
+    pub(crate) peer: Quartiles,
+    /// Over turns, the peer's time divided by ours: above 1, ours is faster.
+    pub(crate) ratio: Quartiles,
     /// Largest difference between the results.
     pub(crate) difference: f32,
     /// Measured turns.
@@ -50,10 +50,9 @@ pub(crate) fn measure(comparison: Comparison, runs: usize) -> Result<Measured, S
     let Comparison { name, flops, ours, peer } = comparison;
     eprintln!("{name}");
     let difference = largest_difference(&ours(ReadBack::Whole), &peer(ReadBack::Whole));
-    // Also refuses NaN.
-    if difference.is_none_or(|difference| difference.is_nan() || difference > TOLERANCE) {
-        return Err(format!("{name}: the results differ by {difference:?}, at most {TOLERANCE} is allowed"));
-    }
+    let agreed = difference.filter(|difference| *difference <= TOLERANCE);
+    let difference =
+        agreed.ok_or_else(|| format!("{name}: results differ by {difference:?}, at most {TOLERANCE} is allowed"))?;
     for _ in 0..WARM_UP {
         ours(ReadBack::FirstRow);
         peer(ReadBack::FirstRow);
@@ -62,10 +61,10 @@ pub(crate) fn measure(comparison: Comparison, runs: usize) -> Result<Measured, S
     Ok(Measured {
         name,
         flops,
-        ours: median(turns.iter().map(|turn| turn.ours)),
-        peer: median(turns.iter().map(|turn| turn.peer)),
-        speedup: median(turns.iter().map(|turn| turn.peer / turn.ours)),
-        difference: difference.unwrap_or_default(),
+        ours: Quartiles::of(turns.iter().map(|turn| turn.ours)),
+        peer: Quartiles::of(turns.iter().map(|turn| turn.peer)),
+        ratio: Quartiles::of(turns.iter().map(|turn| turn.peer / turn.ours)),
+        difference,
         turns: turns.len(),
     })
 }
@@ -80,7 +79,7 @@ fn take_turns(ours: &Side, peer: &Side, runs: usize) -> Vec<Turn> {
     let start = Instant::now();
     let mut turns = Vec::new();
     while turns.len() < runs || start.elapsed() < AT_LEAST {
-        // Whoever goes second finds the other's operands in the caches.
+        // Neither is always the one that finds the caches as the other has left them.
         turns.push(if turns.len() % 2 == 0 {
             let ours = seconds(ours);
             Turn { ours, peer: seconds(peer) }
@@ -98,19 +97,32 @@ fn seconds(side: &Side) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// `None` where the results have different sizes.
+/// `None` where the results are empty or of different sizes; NaN where one has a NaN.
 fn largest_difference(a: &[f32], b: &[f32]) -> Option<f32> {
-    let larger = |largest: f32, (a, b): (&f32, &f32)| {
-        let difference = (a - b).abs();
-        // `f32::max` would drop a NaN.
-        if difference.is_nan() { difference } else { largest.max(difference) }
-    };
-    (a.len() == b.len() && !a.is_empty()).then(|| a.iter().zip(b).fold(0.0, larger))
+    if a.len() != b.len() {
+        return None;
+    }
+    // In the total order NaN comes last, which `f32::max` would drop.
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp)
 }
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = numbers.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
+/// Where a quarter, half and three quarters of the numbers lie below: what was measured, and how steady it was.
+#[derive(Clone, Copy)]
+pub(crate) struct Quartiles {
+    pub(crate) lower: f64,
+    pub(crate) median: f64,
+    pub(crate) upper: f64,
+}
+
+impl Quartiles {
+    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = numbers.collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |quarters: usize| {
+            // The mean of the two neighbours where the place is between them.
+            let place = quarters * (sorted.len() - 1);
+            f64::midpoint(sorted[place / 4], sorted[place.div_ceil(4)])
+        };
+        Self { lower: at(1), median: at(2), upper: at(3) }
+    }
 }

@@ -73,12 +73,10 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { device: None, runs: 15 };
         while let Some(flag) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| USAGE.to_owned())?;
+            let value = arguments.next().ok_or(USAGE)?;
             match flag.as_str() {
                 "--device" => options.device = Some(value),
-                "--runs" => {
-                    options.runs = value.parse().ok().filter(|runs| *runs > 0).ok_or_else(|| USAGE.to_owned())?
-                }
+                "--runs" => options.runs = value.parse().ok().filter(|runs| *runs > 0).ok_or(USAGE)?,
                 _ => return Err(USAGE.to_owned()),
             }
         }
@@ -110,8 +108,8 @@ fn on_gpu(gpu: &Device, burn: &Burn) -> Vec<Comparison> {
         .collect();
     let operands = ATTENTION.operands();
     for (how, peer) in [
-        ("composed", burn.composed_attention(&ATTENTION, &operands)),
-        ("its own operation", burn.fused_attention(&ATTENTION, &operands)),
+        ("composed of products", burn.composed_attention(&ATTENTION, &operands)),
+        ("fused operation", burn.fused_attention(&ATTENTION, &operands)),
     ] {
         comparisons.push(Comparison {
             name: format!("attention {ATTENTION}, peer's {how}"),
