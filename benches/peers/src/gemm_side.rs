@@ -14,7 +14,7 @@ const ALL_THREADS: Parallelism = Parallelism::Rayon(0);
 
 pub(crate) fn product(shape: &Product, operands: &ProductOperands) -> Side {
     let Product { rows, inner, outputs } = *shape;
-    let (x, weight) = (operands.x.clone(), operands.weight.clone());
+    let (x, weight) = (operands.x.clone(), operands.transposed_weight(shape));
     // Kept between calls, as our pool keeps buffers.
     let out = RefCell::new(vec![0.0f32; rows * outputs]);
     Box::new(move |read| {
@@ -27,11 +27,11 @@ pub(crate) fn product(shape: &Product, operands: &ProductOperands) -> Side {
     })
 }
 
-/// `x` `[rows, inner]` · `weight` `[outputs, inner]`ᵀ → `out` `[rows, outputs]`.
+/// `x` `[rows, inner]` · `weight` `[inner, outputs]` → `out` `[rows, outputs]`.
 #[expect(unsafe_code, reason = "the crate takes pointers and strides")]
 fn multiply(x: &[f32], weight: &[f32], out: &mut [f32], [rows, inner, outputs]: [usize; 3]) {
-    assert_eq!([x.len(), weight.len(), out.len()], [rows * inner, outputs * inner, rows * outputs]);
-    let [row_of_x, row_of_weight, row_of_out] = [inner, inner, outputs].map(usize::cast_signed);
+    assert_eq!([x.len(), weight.len(), out.len()], [rows * inner, inner * outputs, rows * outputs]);
+    let [row_of_x, row_of_weight, row_of_out] = [inner, outputs, outputs].map(usize::cast_signed);
     // SAFETY: the lengths are those that the strides reach, as asserted; `out` is initialised and borrowed exclusively.
     unsafe {
         gemm::gemm(
@@ -46,8 +46,8 @@ fn multiply(x: &[f32], weight: &[f32], out: &mut [f32], [rows, inner, outputs]: 
             1,
             row_of_x,
             weight.as_ptr(),
-            row_of_weight,
             1,
+            row_of_weight,
             0.0,
             1.0,
             false,

@@ -10,10 +10,11 @@
 //!   attention is measured twice: composed of matrix products and a softmax, and as its own fused operation.
 //! - CPU: the twin of `linear` against the [gemm](https://crates.io/crates/gemm) 0.19 crate (AVX-512, rayon).
 //!
-//! Both sides hold the same operands on their device, and must agree within [`TOLERANCE`](compare::TOLERANCE) before
-//! they are timed. Then they take turns, each beginning every other turn, and each is done when a first row of its
-//! result is on the host: that row is the last thing its queue had to do. Times are medians; the ratio is the median
-//! of the turns' ratios, which a machine that slows down for a while does not move.
+//! Both sides hold the same operands on their device, laid out as they like them best, and must agree within
+//! [`TOLERANCE`](compare::TOLERANCE) before they are timed. Then they take turns, each beginning every other turn, and
+//! each is done when a first row of its result is on the host: that row is the last thing its queue had to do. Times
+//! are medians; the ratio is the median of the turns' ratios, which a machine that slows down for a while hardly moves.
+//! Let nothing else run: a software adapter suffers far more from other work than the figures of that work suggest.
 //!
 //! The first build takes half an hour on two cores, nearly all of it Burn.
 
