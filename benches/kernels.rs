@@ -135,7 +135,7 @@ fn convolutions(c: &mut Criterion, device: &Device) {
         let present = table.iter().filter(|entry| **entry != u32::MAX).count();
         let shape = format!("{n} voxels x {channels}");
         measure(c, device, "subm_conv", &shape, (2 * present * channels * channels) as u64, || {
-            subm_conv(&x, &weight, &bias, &neighbors).expect("the shapes fit")
+            subm_conv(&x, &weight, &bias, &neighbors, None).expect("the shapes fit")
         });
     }
 }
@@ -172,5 +172,6 @@ fn room() -> Vec<[f32; 3]> {
 }
 
 fn weigh(matrix: &Tensor, taps: usize) -> Weight {
-    Weight::new(matrix, taps).expect("the taps divide the columns")
+    let elements: Vec<f32> = block_on(matrix.to_vec()).expect("it is on a device");
+    Weight::from_slice(matrix.device(), matrix.rows(), taps, &elements).expect("the taps divide the columns")
 }

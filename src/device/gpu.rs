@@ -119,6 +119,12 @@ impl Gpu {
         self.max_binding
     }
 
+    /// Whether the adapter is a program on a CPU, where loads that all invocations share are cheap and workgroup memory
+    /// is not; the portable tier takes the kernels of real GPUs there, too.
+    pub(crate) fn broadcasts(&self) -> bool {
+        self.tier == Tier::Native && self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
     /// The fault of the driver, if it reported one.
     pub(crate) fn check(&self) -> Result<()> {
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {

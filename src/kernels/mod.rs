@@ -20,6 +20,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod low_rank_delta;
 mod math;
+pub mod neighbor_mask;
 pub mod neighbor_table;
 pub mod patch_attention;
 mod product;

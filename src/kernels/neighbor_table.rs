@@ -80,14 +80,23 @@ fn twin(keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tensor, depth: u32
     let (grid, batch) = (grid.host::<i32>(), batch.host::<u32>());
     let side = 1i64 << depth;
     table.host_mut::<u32>().par_chunks_mut(27).enumerate().for_each(|(i, row)| {
-        for (offset, entry) in row.iter_mut().enumerate() {
-            let step = [offset / 9, offset / 3 % 3, offset % 3];
-            let cell: [i64; 3] = std::array::from_fn(|axis| i64::from(grid[3 * i + axis]) + step[axis] as i64 - 1);
-            *entry = ABSENT;
-            if cell.iter().all(|v| (0..side).contains(v)) {
-                let key = cell.iter().fold(u64::from(batch[i]), |key, v| key << depth | *v as u64);
-                let place = keys.partition_point(|other| key64::join(*other) < key);
-                if keys.get(place).is_some_and(|other| key64::join(*other) == key) {
+        let centre: [i64; 3] = std::array::from_fn(|axis| i64::from(grid[3 * i + axis]));
+        for (line, entries) in row.chunks_exact_mut(3).enumerate() {
+            entries.fill(ABSENT);
+            let (x, y) = (centre[0] + line as i64 / 3 - 1, centre[1] + line as i64 % 3 - 1);
+            if !(0..side).contains(&x) || !(0..side).contains(&y) {
+                continue;
+            }
+            // The three cells of a line follow each other in the sorted keys.
+            let first = ((u64::from(batch[i]) << depth | x as u64) << depth | y as u64) << depth;
+            let low = first + (centre[2] - 1).max(0) as u64;
+            let high = first + (centre[2] + 1).min(side - 1) as u64;
+            let start = keys.partition_point(|other| key64::join(*other) < low);
+            let keys = keys[start..].iter().map(|key| key64::join(*key)).take_while(|key| *key <= high);
+            for (place, key) in (start..).zip(keys) {
+                let entry = &mut entries[(key - first) as usize + 1 - centre[2] as usize];
+                // The first of the points that share a cell.
+                if *entry == ABSENT {
                     *entry = order[place];
                 }
             }

@@ -5,13 +5,15 @@ use crate::{
     Result,
     device::{DType, Device, Tensor},
 };
+use bytemuck::cast_slice;
 use half::{bf16, f16};
-use std::borrow::Cow;
+use rayon::prelude::*;
 
 /// The weight of a `linear` (one tap) or of a `subm_conv` (27 taps).
 ///
-/// On a GPU it is the matrix `[outputs, taps · inner]` in the type it is stored in, widened where it is read. On the
-/// CPU it is widened and cut into the tiles of [`product`], so that no product has to rearrange it.
+/// On a GPU it keeps the type it is stored in, and lies `[tap][inner][column]`, both filled up to multiples of four, so
+/// that four columns are one load (`shaders/shared/weight.wgsl`). On the CPU it is widened and cut into the tiles of
+/// [`product`]. Either way no product has to rearrange it.
 #[derive(Clone)]
 pub struct Weight {
     tensor: Tensor,
@@ -22,30 +24,30 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// Lays out a matrix `[outputs, taps · inner]` of F32, F16 or BF16 that is on its device.
-    pub fn new(matrix: &Tensor, taps: usize) -> Result<Self> {
-        let (outputs, columns, dtype) = (matrix.rows(), matrix.columns(), matrix.dtype());
-        ensure!("weight", taps > 0 && columns.is_multiple_of(taps), "{matrix:?} for {taps} taps");
-        let tensor = match matrix.device() {
-            Device::Gpu(_) => matrix.clone(),
-            Device::Cpu(_) => tiled(matrix.device(), &widened(matrix), outputs, taps)?,
-        };
-        Ok(Self { tensor, outputs, taps, inner: columns / taps, dtype })
+    /// Brings a matrix `[outputs, taps · inner]` to a device.
+    pub fn from_slice(device: &Device, outputs: usize, taps: usize, matrix: &[f32]) -> Result<Self> {
+        Self::from_bytes(device, outputs, taps, DType::F32, cast_slice(matrix))
     }
 
-    /// Brings the little-endian elements of a matrix `[outputs, taps · inner]` to a device.
+    /// Brings the little-endian elements of a matrix `[outputs, taps · inner]` of F32, F16 or BF16 to a device.
     pub fn from_bytes(device: &Device, outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<Self> {
-        let columns = bytes.len() / dtype.size() / outputs.max(1);
-        // The matrix as it comes is not to count among the device's tensors once it is in tiles.
-        let staging = Device::cpu();
-        let place = if matches!(device, Device::Cpu(_)) { &staging } else { device };
-        let matrix = Tensor::from_bytes(place, &[outputs, columns], dtype, bytes)?;
-        if !matches!(device, Device::Cpu(_)) {
-            return Self::new(&matrix, taps);
-        }
-        ensure!("weight", taps > 0 && columns.is_multiple_of(taps), "{matrix:?} for {taps} taps");
-        let tensor = tiled(device, &widened(&matrix), outputs, taps)?;
-        Ok(Self { tensor, outputs, taps, inner: columns / taps, dtype })
+        let rows = outputs * taps;
+        let inner = bytes.len() / dtype.size() / rows.max(1);
+        let fits = bytes.len() == rows * inner * dtype.size() && !matches!(dtype, DType::U32 | DType::I32);
+        ensure!("weight", fits, "{} bytes of {dtype:?} for {outputs} outputs of {taps} taps", bytes.len());
+        let tensor = match device {
+            Device::Cpu(_) => {
+                let mut tiles = Tensor::uninit(device, &[product::tiled_len(outputs, taps, inner)], DType::F32)?;
+                product::tile_weight(&widened(dtype, bytes), outputs, taps, inner, tiles.host_mut());
+                tiles
+            }
+            Device::Gpu(_) => {
+                let shape = [taps * inner.next_multiple_of(4), outputs.next_multiple_of(4)];
+                let quads = in_quads(bytes, dtype.size(), outputs, taps, inner);
+                Tensor::from_bytes(device, &shape, dtype, &quads)?
+            }
+        };
+        Ok(Self { tensor, outputs, taps, inner, dtype })
     }
 
     /// Rows of the matrix: channels of what it gives.
@@ -80,18 +82,30 @@ impl std::fmt::Debug for Weight {
     }
 }
 
-fn tiled(device: &Device, matrix: &[f32], outputs: usize, taps: usize) -> Result<Tensor> {
-    let inner = matrix.len() / outputs.max(1) / taps;
-    let mut tiles = Tensor::uninit(device, &[product::tiled_len(outputs, taps, inner)], DType::F32)?;
-    product::tile_weight(matrix, outputs, taps, inner, tiles.host_mut());
-    Ok(tiles)
+/// `[outputs, taps, inner]` elements of `size` bytes as `[tap][inner][output]`, with zeros up to multiples of four.
+fn in_quads(matrix: &[u8], size: usize, outputs: usize, taps: usize, inner: usize) -> Vec<u8> {
+    let (row, tap) = (outputs.next_multiple_of(4) * size, inner.next_multiple_of(4));
+    let mut quads = vec![0; taps * tap * row];
+    if quads.is_empty() {
+        return quads;
+    }
+    quads.par_chunks_exact_mut(tap * row).enumerate().for_each(|(tap, quads)| {
+        for output in 0..outputs {
+            let weights = &matrix[(output * taps + tap) * inner * size..][..inner * size];
+            for (k, weight) in weights.chunks_exact(size).enumerate() {
+                quads[k * row + output * size..][..size].copy_from_slice(weight);
+            }
+        }
+    });
+    quads
 }
 
-/// A matrix on the CPU in f32.
-fn widened(matrix: &Tensor) -> Cow<'_, [f32]> {
-    match matrix.dtype() {
-        DType::F16 => Cow::Owned(matrix.host::<f16>().iter().map(|w| w.to_f32()).collect()),
-        DType::BF16 => Cow::Owned(matrix.host::<bf16>().iter().map(|w| w.to_f32()).collect()),
-        _ => Cow::Borrowed(matrix.host()),
+/// Elements in f32.
+fn widened(dtype: DType, bytes: &[u8]) -> Vec<f32> {
+    let halves = || bytes.par_chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    match dtype {
+        DType::F16 => halves().map(|bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        DType::BF16 => halves().map(|bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        _ => bytes.par_chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
     }
 }

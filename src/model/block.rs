@@ -79,7 +79,7 @@ impl Block {
         context.record(|| name("in"), &x);
 
         let bias = self.conv.bias.as_ref().expect("loaded with a bias");
-        let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors)?;
+        let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors, stage.neighbor_order.as_ref())?;
         context.record(|| name("cpe_conv"), &conv);
         let linear = self.cpe_linear.forward(&conv, Activation::None, None)?;
         drop(conv);

@@ -78,7 +78,7 @@ impl<'a> Loader<'a> {
             ..tensor
         };
         // Widened: the head is small, and its parts need not be whole words.
-        Weight::from_bytes(self.device, rows, 1, DType::F32, bytemuck::cast_slice(&part.to_f32()?))
+        Weight::from_slice(self.device, rows, 1, &part.to_f32()?)
     }
 }
 
