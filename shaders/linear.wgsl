@@ -4,7 +4,7 @@
 // With DELTA, delta[i, o] = scale * sum over r of a[patch(i), o, r] * z[i, r], and there is no residual:
 //   4 z [rows, rank]   6 a [patches, columns, rank]   7 inverse [.., n], a row of it from `inverse_base`
 //   8 patch_of_rank [n], where patch(i) = patch_of_rank[inverse[i]]
-// VEC4 says that inner and columns are multiples of four. Variants with BROADCAST compute 256 rows by 16 columns to a
+// VEC4 says that inner and columns are multiples of four. Variants with BROADCAST compute 128 rows by 16 columns to a
 // workgroup, see shared/broadcast_product; the others 64 x 64, see shared/tile_product. Nothing is saved for the
 // backward pass: it needs x and weight only, and recomputes the activation's input.
 #import dispatch
@@ -83,7 +83,14 @@ fn finish(row: u32, quad: u32, sums: vec4<f32>) {
 }
 
 #ifdef BROADCAST
-@compute @workgroup_size(64)
+fn finish_row(row: u32, quad: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+    finish(row, quad, a);
+    finish(row, quad + 1u, b);
+    finish(row, quad + 2u, c);
+    finish(row, quad + 3u, d);
+}
+
+@compute @workgroup_size(16)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -92,40 +99,40 @@ fn main(
     let column_blocks = (params.columns + 15u) / 16u;
     let quads = (params.columns + 3u) / 4u;
     let block = flat_group(group, groups);
-    let row = block / column_blocks * 256u + local;
+    let row = block / column_blocks * 128u + local;
     let quad = block % column_blocks * 4u;
     // Rows past the end compute what the last one does, and write nothing.
     let last = params.rows - 1u;
     let r0 = min(row, last);
-    let r1 = min(row + 64u, last);
-    let r2 = min(row + 128u, last);
-    let r3 = min(row + 192u, last);
+    let r1 = min(row + 16u, last);
+    let r2 = min(row + 32u, last);
+    let r3 = min(row + 48u, last);
+    let r4 = min(row + 64u, last);
+    let r5 = min(row + 80u, last);
+    let r6 = min(row + 96u, last);
+    let r7 = min(row + 112u, last);
 
     var sums: Sums;
     for (var k = 0u; k < params.inner; k += 4u) {
-        let rows = mat4x4(
+        let upper = mat4x4(
             x_quad(r0, k, params.inner), x_quad(r1, k, params.inner),
             x_quad(r2, k, params.inner), x_quad(r3, k, params.inner)
         );
-        multiply_rows(&sums, rows, k, quads, quad);
+        let lower = mat4x4(
+            x_quad(r4, k, params.inner), x_quad(r5, k, params.inner),
+            x_quad(r6, k, params.inner), x_quad(r7, k, params.inner)
+        );
+        multiply_rows(&sums, upper, lower, k, quads, quad);
     }
 
-    finish(row, quad, sums[0]);
-    finish(row, quad + 1u, sums[1]);
-    finish(row, quad + 2u, sums[2]);
-    finish(row, quad + 3u, sums[3]);
-    finish(row + 64u, quad, sums[4]);
-    finish(row + 64u, quad + 1u, sums[5]);
-    finish(row + 64u, quad + 2u, sums[6]);
-    finish(row + 64u, quad + 3u, sums[7]);
-    finish(row + 128u, quad, sums[8]);
-    finish(row + 128u, quad + 1u, sums[9]);
-    finish(row + 128u, quad + 2u, sums[10]);
-    finish(row + 128u, quad + 3u, sums[11]);
-    finish(row + 192u, quad, sums[12]);
-    finish(row + 192u, quad + 1u, sums[13]);
-    finish(row + 192u, quad + 2u, sums[14]);
-    finish(row + 192u, quad + 3u, sums[15]);
+    finish_row(row, quad, sums[0], sums[1], sums[2], sums[3]);
+    finish_row(row + 16u, quad, sums[4], sums[5], sums[6], sums[7]);
+    finish_row(row + 32u, quad, sums[8], sums[9], sums[10], sums[11]);
+    finish_row(row + 48u, quad, sums[12], sums[13], sums[14], sums[15]);
+    finish_row(row + 64u, quad, sums[16], sums[17], sums[18], sums[19]);
+    finish_row(row + 80u, quad, sums[20], sums[21], sums[22], sums[23]);
+    finish_row(row + 96u, quad, sums[24], sums[25], sums[26], sums[27]);
+    finish_row(row + 112u, quad, sums[28], sums[29], sums[30], sums[31]);
 }
 #else
 @compute @workgroup_size(64)

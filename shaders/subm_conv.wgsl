@@ -124,7 +124,14 @@ fn finish(point: u32, quad: u32, sums: vec4<f32>) {
 }
 
 #ifdef BROADCAST
-@compute @workgroup_size(16)
+fn finish_point(point: u32, quad: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+    finish(point, quad, a);
+    finish(point, quad + 1u, b);
+    finish(point, quad + 2u, c);
+    finish(point, quad + 3u, d);
+}
+
+@compute @workgroup_size(8)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -137,10 +144,14 @@ fn main(
     let first = block / column_blocks * 64u;
     let quad = block % column_blocks * 4u;
     let p0 = point_at(first + local);
-    let p1 = point_at(first + local + 16u);
-    let p2 = point_at(first + local + 32u);
-    let p3 = point_at(first + local + 48u);
-    let count = list_offsets(first, local, 16u);
+    let p1 = point_at(first + local + 8u);
+    let p2 = point_at(first + local + 16u);
+    let p3 = point_at(first + local + 24u);
+    let p4 = point_at(first + local + 32u);
+    let p5 = point_at(first + local + 40u);
+    let p6 = point_at(first + local + 48u);
+    let p7 = point_at(first + local + 56u);
+    let count = list_offsets(first, local, 8u);
 
     var sums: Sums;
     for (var i = 0u; i < count; i++) {
@@ -149,28 +160,25 @@ fn main(
         let s1 = source_of(p1, offset);
         let s2 = source_of(p2, offset);
         let s3 = source_of(p3, offset);
+        let s4 = source_of(p4, offset);
+        let s5 = source_of(p5, offset);
+        let s6 = source_of(p6, offset);
+        let s7 = source_of(p7, offset);
         for (var k = 0u; k < params.inner; k += 4u) {
-            let rows = mat4x4(gathered_quad(s0, k), gathered_quad(s1, k), gathered_quad(s2, k), gathered_quad(s3, k));
-            multiply_rows(&sums, rows, offset * padded + k, quads, quad);
+            let upper = mat4x4(gathered_quad(s0, k), gathered_quad(s1, k), gathered_quad(s2, k), gathered_quad(s3, k));
+            let lower = mat4x4(gathered_quad(s4, k), gathered_quad(s5, k), gathered_quad(s6, k), gathered_quad(s7, k));
+            multiply_rows(&sums, upper, lower, offset * padded + k, quads, quad);
         }
     }
 
-    finish(p0, quad, sums[0]);
-    finish(p0, quad + 1u, sums[1]);
-    finish(p0, quad + 2u, sums[2]);
-    finish(p0, quad + 3u, sums[3]);
-    finish(p1, quad, sums[4]);
-    finish(p1, quad + 1u, sums[5]);
-    finish(p1, quad + 2u, sums[6]);
-    finish(p1, quad + 3u, sums[7]);
-    finish(p2, quad, sums[8]);
-    finish(p2, quad + 1u, sums[9]);
-    finish(p2, quad + 2u, sums[10]);
-    finish(p2, quad + 3u, sums[11]);
-    finish(p3, quad, sums[12]);
-    finish(p3, quad + 1u, sums[13]);
-    finish(p3, quad + 2u, sums[14]);
-    finish(p3, quad + 3u, sums[15]);
+    finish_point(p0, quad, sums[0], sums[1], sums[2], sums[3]);
+    finish_point(p1, quad, sums[4], sums[5], sums[6], sums[7]);
+    finish_point(p2, quad, sums[8], sums[9], sums[10], sums[11]);
+    finish_point(p3, quad, sums[12], sums[13], sums[14], sums[15]);
+    finish_point(p4, quad, sums[16], sums[17], sums[18], sums[19]);
+    finish_point(p5, quad, sums[20], sums[21], sums[22], sums[23]);
+    finish_point(p6, quad, sums[24], sums[25], sums[26], sums[27]);
+    finish_point(p7, quad, sums[28], sums[29], sums[30], sums[31]);
 }
 #else
 @compute @workgroup_size(64)

@@ -92,7 +92,7 @@ pub(super) fn whole_quads(inner: usize, columns: usize) -> bool {
 
 /// Rows and columns that a workgroup computes: see `shaders/shared/broadcast_product.wgsl` and `tile_product.wgsl`.
 fn block(gpu: &Gpu) -> [usize; 2] {
-    if gpu.broadcasts() { [256, 16] } else { [64, 64] }
+    if gpu.broadcasts() { [128, 16] } else { [64, 64] }
 }
 
 /// The permutation for an adapter, a weight and a shape.
