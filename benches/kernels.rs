@@ -22,6 +22,7 @@ use pointtpa::{
         patch_attention::patch_attention,
         radix_sort::radix_sort,
         subm_conv::{OFFSETS, subm_conv},
+        weight::Weight,
     },
     synth::{Options, Room, ScannerOptions, scan},
 };
@@ -90,7 +91,7 @@ fn linears(c: &mut Criterion, device: &Device) {
     ];
     for (rows, inner, columns, activation, has_residual) in shapes {
         let (x, weight, bias) =
-            (noise(device, &[rows, inner]), noise(device, &[columns, inner]), noise(device, &[columns]));
+            (noise(device, &[rows, inner]), weigh(&noise(device, &[columns, inner]), 1), noise(device, &[columns]));
         let residual = has_residual.then(|| noise(device, &[rows, columns]));
         let shape = match (activation, has_residual) {
             (Activation::Gelu, _) => format!("{rows}x{inner}->{columns} gelu"),
@@ -98,7 +99,7 @@ fn linears(c: &mut Criterion, device: &Device) {
             _ => format!("{rows}x{inner}->{columns}"),
         };
         measure(c, device, "linear", &shape, (2 * rows * inner * columns) as u64, || {
-            linear(&x, &weight, Epilogue { bias: Some(&bias), activation, residual: residual.as_ref() })
+            linear(&x, &weight, Epilogue { bias: Some(&bias), activation, residual: residual.as_ref(), delta: None })
                 .expect("the shapes fit")
         });
     }
@@ -130,7 +131,7 @@ fn convolutions(c: &mut Criterion, device: &Device) {
         let neighbors = voxels.neighbors().expect("a room fits");
         let (n, table) = (voxels.len(), block_on(neighbors.to_vec::<u32>()).expect("it can be read"));
         let (x, bias) = (noise(device, &[n, channels]), noise(device, &[channels]));
-        let weight = noise(device, &[channels, OFFSETS * channels]);
+        let weight = weigh(&noise(device, &[channels, OFFSETS * channels]), OFFSETS);
         let present = table.iter().filter(|entry| **entry != u32::MAX).count();
         let shape = format!("{n} voxels x {channels}");
         measure(c, device, "subm_conv", &shape, (2 * present * channels * channels) as u64, || {
@@ -168,4 +169,8 @@ fn voxels(c: &mut Criterion, device: &Device) {
 /// A room as a camera sees it.
 fn room() -> Vec<[f32; 3]> {
     scan(&Room::generate(&Options::default(), 0), &ScannerOptions::default(), 0).positions
+}
+
+fn weigh(matrix: &Tensor, taps: usize) -> Weight {
+    Weight::new(matrix, taps).expect("the taps divide the columns")
 }

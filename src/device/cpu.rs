@@ -3,6 +3,7 @@
 use super::{
     Timing,
     command::Work,
+    host_buffer::HostBuffer,
     pool::{Pool, Pooled},
     profile::Stopwatch,
 };
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The CPU side of a [`super::Device`].
 pub struct Cpu {
-    pool: Arc<Pool<Vec<u32>>>,
+    pool: Arc<Pool<HostBuffer>>,
     poison: bool,
     /// Present where twins are measured.
     stopwatch: Option<Mutex<Stopwatch>>,
@@ -23,18 +24,14 @@ impl Cpu {
         Self { pool: Pool::new("cpu".into(), budget), poison, stopwatch }
     }
 
-    pub(super) fn pool(&self) -> &Arc<Pool<Vec<u32>>> {
+    pub(super) fn pool(&self) -> &Arc<Pool<HostBuffer>> {
         &self.pool
     }
 
-    pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<Vec<u32>>> {
+    pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<HostBuffer>> {
         let make = |class: u64| {
-            let words = class as usize / 4;
-            let mut buffer: Vec<u32> = Vec::new();
             // The budget is no promise of the operating system's: a refusal is an error, not an abort.
-            buffer.try_reserve_exact(words).map_err(|_| self.pool.refused(class))?;
-            buffer.resize(words, 0);
-            Ok(buffer)
+            HostBuffer::new(class as usize / 4).ok_or_else(|| self.pool.refused(class))
         };
         let mut buffer = self.pool.acquire(bytes, make).or_else(|_| {
             self.pool.trim();

@@ -7,6 +7,7 @@ pub(crate) mod command;
 mod cpu;
 pub(crate) mod dispatch;
 pub(crate) mod gpu;
+mod host_buffer;
 mod pipeline;
 mod pool;
 mod profile;

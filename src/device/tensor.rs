@@ -1,6 +1,6 @@
 //! A shaped array on a device.
 
-use super::{Device, gpu::GpuBuffer, pool::Pooled};
+use super::{Device, gpu::GpuBuffer, host_buffer::HostBuffer, pool::Pooled};
 use crate::{Error, Result};
 use bytemuck::{AnyBitPattern, NoUninit, Pod};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ struct Shape {
 
 #[derive(Clone)]
 enum Storage {
-    Cpu(Arc<Pooled<Vec<u32>>>),
+    Cpu(Arc<Pooled<HostBuffer>>),
     Gpu(Arc<Pooled<GpuBuffer>>),
 }
 

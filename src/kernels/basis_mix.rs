@@ -70,9 +70,8 @@ fn cpu(t: &Tensor, gate: &Tensor, patches: PatchOf<'_>, activation: Activation, 
     }
     let bases = gate.columns();
     let (t, gate): (&[f32], &[f32]) = (t.host(), gate.host());
-    let patch_of = patches.host();
     out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
-        let gate = &gate[patch_of(i) * bases..][..bases];
+        let gate = &gate[patches.of(i) * bases..][..bases];
         out.fill(0.0);
         for (gate, t) in gate.iter().zip(t[i * bases * columns..].chunks_exact(columns)) {
             out.iter_mut().zip(t).for_each(|(y, t)| *y += gate * t);

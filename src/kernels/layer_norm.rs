@@ -171,7 +171,12 @@ mod tests {
         };
         let plain = agree(1e-5, |device| run(device, Activation::None));
         let gelu = agree(1e-5, |device| run(device, Activation::Gelu));
-        assert!(plain.iter().zip(&gelu).all(|(x, y)| (crate::kernels::math::gelu(*x) - y).abs() < 1e-6));
+        assert!(
+            plain
+                .iter()
+                .zip(&gelu)
+                .all(|(x, y)| (crate::kernels::math::gelu(pulp::Scalar::new(), *x) - y).abs() < 1e-6)
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! The full delta `A_p B` is never built.
 
-use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for, math::vectorised};
+use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for};
 use crate::{
     Result,
     device::{
@@ -43,49 +43,87 @@ impl PatchOf<'_> {
         (self.row + 1) * rows <= self.inverse.len() && self.patch_of_rank.len() == rows
     }
 
-    /// The patch of a point, on the CPU.
-    pub(super) fn host(&self) -> impl Fn(usize) -> usize + Sync {
-        let patch_of_rank: &[u32] = self.patch_of_rank.host();
-        let inverse = &self.inverse.host::<u32>()[self.row * patch_of_rank.len()..][..patch_of_rank.len()];
-        move |point| patch_of_rank[inverse[point] as usize] as usize
+    /// The patch of one point, on the CPU.
+    #[inline(always)]
+    pub(super) fn of(&self, point: usize) -> usize {
+        let rank = self.inverse.host::<u32>()[self.row * self.patch_of_rank.len() + point];
+        self.patch_of_rank.host::<u32>()[rank as usize] as usize
     }
 }
 
-/// `y` `[n, o]`, `z` `[n, r]`, `a` `[p, o, r]` → `[n, o]`. Without patches, all points use `a[0]`.
-pub fn low_rank_delta(
-    y: &Tensor,
-    z: &Tensor,
-    a: &Tensor,
-    patches: Option<PatchOf<'_>>,
-    scale: f32,
-    activation: Activation,
-) -> Result<Tensor> {
-    let (rows, columns, rank) = (y.rows(), y.columns(), z.columns());
-    let fits = z.rows() == rows && a.columns() == columns * rank && patches.is_none_or(|p| p.fits(rows));
-    ensure!("low_rank_delta", fits, "y {y:?}, z {z:?}, a {a:?}");
+/// A weight delta of low rank, one per patch.
+#[derive(Clone, Copy)]
+pub struct LowRank<'a> {
+    /// `B x`, `[n, r]`.
+    pub z: &'a Tensor,
+    /// `A` of every patch, `[p, o, r]`.
+    pub a: &'a Tensor,
+    /// The patch of every point; without them, all points use `a[0]`.
+    pub patches: Option<PatchOf<'a>>,
+    /// alpha / rank.
+    pub scale: f32,
+}
+
+impl LowRank<'_> {
+    /// An error unless it fits `rows` points and `columns` channels.
+    pub(super) fn check(&self, rows: usize, columns: usize) -> Result<()> {
+        let Self { z, a, patches, .. } = self;
+        let fits = z.rows() == rows && a.columns() == columns * z.columns() && patches.is_none_or(|p| p.fits(rows));
+        ensure!("low_rank_delta", fits, "z {z:?}, a {a:?} for {rows} points of {columns} channels");
+        Ok(())
+    }
+
+    /// `a` as `[p, r, o]` on the CPU: vectors run along the channels.
+    pub(super) fn across(&self) -> Vec<f32> {
+        let rank = self.z.columns();
+        let size = self.a.columns();
+        let mut across = vec![0.0; self.a.len()];
+        if size > 0 {
+            let columns = size / rank;
+            let patches = across.par_chunks_exact_mut(size).zip(self.a.host::<f32>().par_chunks_exact(size));
+            patches.for_each(|(across, a)| {
+                for (r, across) in across.chunks_exact_mut(columns).enumerate() {
+                    across.iter_mut().zip(a[r..].iter().step_by(rank)).for_each(|(across, a)| *across = *a);
+                }
+            });
+        }
+        across
+    }
+
+    /// The terms of a point's delta on the CPU: an element of z, and the row of `across` `[p, r, o]` it weighs.
+    #[inline(always)]
+    pub(super) fn terms<'t>(
+        &'t self,
+        point: usize,
+        across: &'t [f32],
+        columns: usize,
+    ) -> impl Iterator<Item = (f32, &'t [f32])> {
+        let rank = self.z.columns();
+        let patch = self.patches.as_ref().map_or(0, |patches| patches.of(point));
+        let a = &across[patch * rank * columns..][..rank * columns];
+        self.z.host::<f32>()[point * rank..][..rank].iter().copied().zip(a.chunks_exact(columns.max(1)))
+    }
+}
+
+/// `y` `[n, o]` plus `delta` → `[n, o]`.
+pub fn low_rank_delta(y: &Tensor, delta: LowRank<'_>, activation: Activation) -> Result<Tensor> {
+    let (rows, columns) = (y.rows(), y.columns());
+    delta.check(rows, columns)?;
     let mut out = Tensor::uninit(y.device(), y.shape(), DType::F32)?;
     match y.device() {
         Device::Cpu(device) => {
-            let work = Work::Flops(2 * (rows * columns * rank) as u64);
-            device.run("low_rank_delta", work, bytes_of(&[y, z, a, &out]), || {
-                cpu(y, z, a, patches, scale, activation, out.host_mut());
+            let work = Work::Flops(2 * (y.len() * delta.z.columns()) as u64);
+            device.run("low_rank_delta", work, bytes_of(&[y, delta.z, delta.a, &out]), || {
+                cpu(y, delta, activation, out.host_mut());
             });
         }
-        Device::Gpu(device) => gpu(device, y, z, a, patches, scale, activation, &out)?,
+        Device::Gpu(device) => gpu(device, y, delta, activation, &out)?,
     }
     Ok(out)
 }
 
-fn gpu(
-    gpu: &Gpu,
-    y: &Tensor,
-    z: &Tensor,
-    a: &Tensor,
-    patches: Option<PatchOf<'_>>,
-    scale: f32,
-    activation: Activation,
-    out: &Tensor,
-) -> Result<()> {
+fn gpu(gpu: &Gpu, y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &Tensor) -> Result<()> {
+    let LowRank { z, a, patches, scale } = delta;
     let (columns, rank) = (y.columns(), z.columns());
     let work_per_row = (2 * columns * rank) as u64;
     for rows in row_chunks(y.rows(), y.row_bytes(), work_per_row, gpu.max_binding()) {
@@ -117,32 +155,18 @@ fn gpu(
     Ok(())
 }
 
-fn cpu(
-    y: &Tensor,
-    z: &Tensor,
-    a: &Tensor,
-    patches: Option<PatchOf<'_>>,
-    scale: f32,
-    activation: Activation,
-    out: &mut [f32],
-) {
-    let (columns, rank) = (y.columns(), z.columns());
+fn cpu(y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &mut [f32]) {
+    let columns = y.columns();
     if columns == 0 {
         return;
     }
-    let (y, z, a): (&[f32], &[f32], &[f32]) = (y.host(), z.host(), a.host());
-    let patch_of = patches.as_ref().map(PatchOf::host);
+    let (y, across) = (y.host::<f32>(), delta.across());
     out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
-        let patch = patch_of.as_ref().map_or(0, |patch_of| patch_of(i));
-        let (y, z) = (&y[i * columns..][..columns], &z[i * rank..][..rank]);
-        let a = &a[patch * columns * rank..][..columns * rank];
-        vectorised(|| {
-            for o in 0..columns {
-                let delta: f32 = a[o * rank..][..rank].iter().zip(z).map(|(a, z)| a * z).sum();
-                out[o] = y[o] + scale * delta;
-            }
-            activation.apply(out);
-        });
+        out.copy_from_slice(&y[i * columns..][..columns]);
+        for (z, a) in delta.terms(i, &across, columns) {
+            out.iter_mut().zip(a).for_each(|(out, a)| *out += delta.scale * z * a);
+        }
+        activation.apply(out);
     });
 }
 
@@ -168,7 +192,8 @@ mod tests {
                     let place = PatchOf { inverse: &inverse, row: 1, patch_of_rank: &patch_of_rank };
                     let (y, z) = (put(device, &[n, o], &y), put(device, &[n, rank], &z));
                     let a = put(device, &[patches, o, rank], &a);
-                    low_rank_delta(&y, &z, &a, (!one_patch).then_some(place), scale, Activation::Relu).unwrap()
+                    let patches = (!one_patch).then_some(place);
+                    low_rank_delta(&y, LowRank { z: &z, a: &a, patches, scale }, Activation::Relu).unwrap()
                 });
                 for (at, out) in result.iter().enumerate() {
                     let patch = if one_patch { 0 } else { patch_of_rank[inverse[n + at / o] as usize] as usize };
@@ -187,7 +212,9 @@ mod tests {
         for device in devices() {
             let (y_device, z) = (put(&device, &[n, 1], &y), put(&device, &[n, 1], &y));
             let a = put(&device, &[1, 1], &[2.0f32]);
-            let result = low_rank_delta(&y_device, &z, &a, None, 0.5, Activation::None).unwrap();
+            let result =
+                low_rank_delta(&y_device, LowRank { z: &z, a: &a, patches: None, scale: 0.5 }, Activation::None)
+                    .unwrap();
             assert!(get::<f32>(&result).iter().zip(&y).all(|(out, y)| *out == y * 2.0));
         }
     }

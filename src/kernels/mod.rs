@@ -13,7 +13,6 @@ pub mod coord_max;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
-mod gemm;
 pub mod invert_permutation;
 pub(crate) mod key64;
 pub mod knn_normals;
@@ -23,6 +22,7 @@ pub mod low_rank_delta;
 mod math;
 pub mod neighbor_table;
 pub mod patch_attention;
+mod product;
 pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
@@ -34,6 +34,7 @@ pub mod subm_conv;
 pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
+pub mod weight;
 
 pub use activation::Activation;
 

@@ -5,11 +5,12 @@
 //! a window's keys may begin before its queries (the flash rule of the reference: the last window of a scene
 //! always spans a whole patch). Accumulation is in f32.
 
+mod twin;
+
+use self::twin::{Scratch, Task};
 use super::{
     ensure,
     gather_rows::{gather_seen, gather_span},
-    gemm::{Strides, Write, gemm},
-    math::{self, vectorised},
 };
 use crate::{
     Result,
@@ -21,6 +22,7 @@ use crate::{
         shader_table::{Variant, params, patch_attention as table},
     },
 };
+use pulp::Arch;
 use rayon::prelude::*;
 
 params!(patch_attention {
@@ -77,10 +79,11 @@ pub fn patch_attention(
     match qkv.device() {
         Device::Cpu(device) => {
             let mut out = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
-            let host = |t: &Tensor| t.host::<u32>()[row * rows..][..rows].to_vec();
+            let mut ranked = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
+            let [order, inverse] = [orders, inverses].map(|t| &t.host::<u32>()[row * rows..][..rows]);
             let work = Work::Flops(windows.iter().map(|window| flops(window, channels)).sum());
             device.run("patch_attention", work, bytes_of(&[qkv, &out]), || {
-                cpu(qkv.host(), heads, scale, &host(orders), &host(inverses), windows, out.host_mut());
+                cpu(qkv.host(), heads, scale, order, inverse, windows, ranked.host_mut(), out.host_mut());
             });
             Ok(out)
         }
@@ -230,22 +233,26 @@ fn in_spans(
     Ok(out)
 }
 
-/// Queries of a block whose scores stay in a thread's cache.
-const CPU_QUERIES: usize = 64;
-
-/// Head by head and window by window: a block of queries against all keys of its window, never more scores than the
-/// block's. Each head's result is contiguous in serialized order, and brought back to the points' order at the end.
-fn cpu(qkv: &[f32], heads: usize, scale: f32, order: &[u32], inverse: &[u32], windows: &[Window], out: &mut [f32]) {
+/// Head by head and window by window, see [`twin`]. Each head's result is contiguous in serialized order, `ranked`
+/// `[head, rank, d]`, and brought back to the points' order at the end.
+fn cpu(
+    qkv: &[f32],
+    heads: usize,
+    scale: f32,
+    order: &[u32],
+    inverse: &[u32],
+    windows: &[Window],
+    ranked: &mut [f32],
+    out: &mut [f32],
+) {
     let rows = order.len();
     if out.is_empty() {
         return;
     }
     let channels = out.len() / rows;
     let d = channels / heads;
-    // [head][rank][d]
-    let mut by_head = vec![0.0; out.len()];
     let mut tasks = Vec::with_capacity(heads * windows.len());
-    let mut rest = by_head.as_mut_slice();
+    let mut rest = &mut *ranked;
     for head in 0..heads {
         for window in windows {
             let (part, tail) = rest.split_at_mut(window.query_count as usize * d);
@@ -253,63 +260,14 @@ fn cpu(qkv: &[f32], heads: usize, scale: f32, order: &[u32], inverse: &[u32], wi
             tasks.push((head, window, part));
         }
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (head, window, part)| {
-        let Scratch { queries, keys, values, scores } = scratch;
-        let gather = |into: &mut Vec<f32>, which: usize, start: u32, count: u32| {
-            into.clear();
-            for point in &order[start as usize..(start + count) as usize] {
-                into.extend_from_slice(&qkv[*point as usize * 3 * channels + which * channels + head * d..][..d]);
-            }
-        };
-        gather(queries, 0, window.query_start, window.query_count);
-        gather(keys, 1, window.key_start, window.key_count);
-        gather(values, 2, window.key_start, window.key_count);
-        let key_count = window.key_count as usize;
-        for (q, out) in queries.chunks(CPU_QUERIES * d).zip(part.chunks_mut(CPU_QUERIES * d)) {
-            let count = q.len() / d;
-            scores.resize(CPU_QUERIES * key_count, 0.0);
-            let scores = &mut scores[..count * key_count];
-            let (left, right) = ((q, Strides::rows(d)), (keys.as_slice(), Strides::transposed(d)));
-            gemm([count, key_count, d], scores, key_count, Write::Set, left, right, scale, false);
-            vectorised(|| scores.chunks_exact_mut(key_count).for_each(softmax_row));
-            let (left, right) = ((&*scores, Strides::rows(key_count)), (values.as_slice(), Strides::rows(d)));
-            gemm([count, d, key_count], out, d, Write::Set, left, right, 1.0, false);
-        }
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (head, window, out)| {
+        Arch::new().dispatch(Task { qkv, heads, head, scale, order, window, scratch, out });
     });
     out.par_chunks_exact_mut(channels).zip(inverse).for_each(|(out, rank)| {
         for (head, out) in out.chunks_exact_mut(d).enumerate() {
-            out.copy_from_slice(&by_head[(head * rows + *rank as usize) * d..][..d]);
+            out.copy_from_slice(&ranked[(head * rows + *rank as usize) * d..][..d]);
         }
     });
-}
-
-/// Buffers of one thread, reused from task to task.
-#[derive(Default)]
-struct Scratch {
-    queries: Vec<f32>,
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    scores: Vec<f32>,
-}
-
-#[inline(always)]
-fn softmax_row(row: &mut [f32]) {
-    let mut lanes = [f32::MIN; 16];
-    for chunk in row.chunks(16) {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane = if *v > *lane { *v } else { *lane });
-    }
-    let largest = lanes.into_iter().fold(f32::MIN, f32::max);
-    let mut sums = [0.0f32; 16];
-    for chunk in row.chunks_mut(16) {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *v = math::exp(*v - largest);
-            *sum += *v;
-        }
-    }
-    let factor = 1.0 / sums.iter().sum::<f32>();
-    for v in row {
-        *v *= factor;
-    }
 }
 
 #[cfg(test)]

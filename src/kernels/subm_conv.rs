@@ -4,9 +4,10 @@
 
 use super::{
     ensure,
-    gemm::{Strides, Write, gemm},
-    linear::{BLOCK, variant, widened},
+    linear::{BLOCK, variant},
     neighbor_table::ABSENT,
+    product::{TileWork, Tiles, columns_of, in_blocks, load, multiply, store, with_tile},
+    weight::Weight,
 };
 use crate::{
     Result,
@@ -18,19 +19,19 @@ use crate::{
         shader_table::{params, subm_conv as table},
     },
 };
-use rayon::prelude::*;
+use pulp::{Arch, Simd, WithSimd};
+use std::{array, ops::Range};
 
 params!(subm_conv { rows: u32, columns: u32, inner: u32, lo: u32, hi: u32, accumulate: u32 });
 
 /// Offsets of a 3³ neighbourhood.
 pub const OFFSETS: usize = 27;
-/// The offset of the voxel itself.
-const CENTRE: usize = 13;
 
 /// `x` `[n, i]`, `weight` `[o, 3, 3, 3, i]`, `bias` `[o]`, `neighbors` `[n, 27]` u32 → `[n, o]`.
-pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
-    let (rows, inner, columns) = (x.rows(), x.columns(), weight.rows());
-    ensure!("subm_conv", weight.columns() == OFFSETS * inner, "x {x:?} against weight {weight:?}");
+pub fn subm_conv(x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
+    let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
+    let fits = weight.inner() == inner && weight.taps() == OFFSETS;
+    ensure!("subm_conv", fits, "x {x:?} against {weight:?}");
     ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
     let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
     ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
@@ -38,8 +39,8 @@ pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor)
     match x.device() {
         Device::Cpu(device) => {
             let work = Work::Flops(2 * (rows * OFFSETS * inner * columns) as u64);
-            device.run("subm_conv", work, bytes_of(&[x, weight, neighbors, &out]), || {
-                cpu(x.host(), &widened(weight), bias.host(), neighbors.host(), inner, out.host_mut());
+            device.run("subm_conv", work, bytes_of(&[x, weight.tensor(), neighbors, &out]), || {
+                cpu(x.host(), weight, bias.host(), neighbors.host(), out.host_mut());
             });
         }
         Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, &out)?,
@@ -47,7 +48,7 @@ pub fn subm_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor)
     Ok(out)
 }
 
-fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor, out: &Tensor) -> Result<()> {
+fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor, out: &Tensor) -> Result<()> {
     let (inner, columns, limit) = (x.columns(), out.columns(), gpu.max_binding());
     let all = [&table::F32, &table::F32_VEC4, &table::F16, &table::F16_VEC4, &table::BF16, &table::BF16_VEC4];
     // An upper bound: scans are surfaces, a third of the offsets is usual.
@@ -67,7 +68,7 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor
                 entry: "main",
                 bind: &[
                     Bind::rows(x, seen.clone()),
-                    Bind::all(weight),
+                    Bind::all(weight.tensor()),
                     Bind::all(bias),
                     Bind::rows(neighbors, rows.clone()),
                     Bind::rows(out, rows.clone()),
@@ -82,52 +83,105 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Tensor, bias: &Tensor, neighbors: &Tensor
 }
 
 /// Points of a block whose outputs stay in a thread's cache over the offsets.
-const CPU_ROWS: usize = 512;
+const CPU_ROWS: usize = 256;
+/// Up to this many points, threads share out the columns, and each reads its part of the weight only.
+const FEW_ROWS: usize = 192;
 
-/// Offset by offset, the neighbours that exist are gathered, multiplied, and added to their points.
-fn cpu(x: &[f32], weight: &[f32], bias: &[f32], neighbors: &[u32], inner: usize, out: &mut [f32]) {
+fn cpu(x: &[f32], weight: &Weight, bias: &[f32], neighbors: &[u32], out: &mut [f32]) {
     let columns = bias.len();
     if out.is_empty() {
         return;
     }
-    let rows = out.len() / columns;
-    let block_rows = rows.div_ceil(rayon::current_num_threads()).clamp(1, CPU_ROWS);
-    let scratch = || (Vec::new(), Vec::new(), Vec::new());
-    out.par_chunks_mut(block_rows * columns).enumerate().for_each_init(
-        scratch,
-        |(points, gathered, products), (i, out)| {
-            let first = i * block_rows;
-            let block = out.len() / columns;
-            let neighbors = &neighbors[first * OFFSETS..][..block * OFFSETS];
-            out.chunks_exact_mut(columns).for_each(|row| row.copy_from_slice(bias));
+    let run = |first: usize, range: Range<usize>, out: &mut [f32]| {
+        let columns = columns_of(&range, columns);
+        let count = out.len() / columns.len();
+        out.chunks_exact_mut(columns.len()).for_each(|row| row.copy_from_slice(&bias[columns.clone()]));
+        let pairs = Pairs::new(&neighbors[first * OFFSETS..][..count * OFFSETS]);
+        Arch::new().dispatch(Block { x, weight, pairs: &pairs, range, columns, out });
+    };
+    in_blocks(out, columns, FEW_ROWS, CPU_ROWS, run);
+}
+
+/// The neighbours that the points of a block have, offset by offset.
+struct Pairs {
+    /// Point of the block, and the row of x that is its neighbour.
+    pairs: Vec<(u32, u32)>,
+    /// Where each offset's pairs end.
+    ends: [usize; OFFSETS],
+}
+
+impl Pairs {
+    fn new(neighbors: &[u32]) -> Self {
+        let (mut pairs, mut ends) = (Vec::with_capacity(neighbors.len() / 2), [0; OFFSETS]);
+        for (offset, end) in ends.iter_mut().enumerate() {
+            let sources = neighbors[offset..].iter().step_by(OFFSETS).enumerate();
+            pairs.extend(sources.filter(|(_, s)| **s != ABSENT).map(|(point, source)| (point as u32, *source)));
+            *end = pairs.len();
+        }
+        Self { pairs, ends }
+    }
+
+    #[inline(always)]
+    fn at(&self, offset: usize) -> &[(u32, u32)] {
+        let start = if offset == 0 { 0 } else { self.ends[offset - 1] };
+        &self.pairs[start..self.ends[offset]]
+    }
+}
+
+/// A block of points times some tiles of the weight, added to `out`.
+struct Block<'a> {
+    x: &'a [f32],
+    weight: &'a Weight,
+    pairs: &'a Pairs,
+    range: Range<usize>,
+    /// Columns that `out` holds.
+    columns: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (outputs, inner) = (self.weight.outputs(), self.weight.inner());
+        for tile in self.range.clone() {
             for offset in 0..OFFSETS {
-                let right = (&weight[offset * inner..], Strides::transposed(OFFSETS * inner));
-                if offset == CENTRE && (0..block).all(|p| neighbors[p * OFFSETS + offset] as usize == first + p) {
-                    let left = (&x[first * inner..][..block * inner], Strides::rows(inner));
-                    gemm([block, columns, inner], out, columns, Write::Add, left, right, 1.0, false);
-                    continue;
-                }
-                points.clear();
-                gathered.clear();
-                for point in 0..block {
-                    let source = neighbors[point * OFFSETS + offset];
-                    if source != ABSENT {
-                        points.push(point);
-                        gathered.extend_from_slice(&x[source as usize * inner..][..inner]);
-                    }
-                }
-                if points.is_empty() {
-                    continue;
-                }
-                products.resize(points.len() * columns, 0.0);
-                let left = (gathered.as_slice(), Strides::rows(inner));
-                gemm([points.len(), columns, inner], products, columns, Write::Set, left, right, 1.0, false);
-                for (point, product) in points.iter().zip(products.chunks_exact(columns)) {
-                    out[point * columns..][..columns].iter_mut().zip(product).for_each(|(y, p)| *y += p);
+                let weights = Tiles::tap(self.weight.tensor().host(), offset, outputs, inner).tile::<S>(tile);
+                with_tile(simd, &weights, inner, &mut AtOffset { offset, block: &mut self });
+            }
+        }
+    }
+}
+
+struct AtOffset<'a, 'b> {
+    offset: usize,
+    block: &'a mut Block<'b>,
+}
+
+impl<S: Simd> TileWork<S> for AtOffset<'_, '_> {
+    #[inline(always)]
+    fn run<const ROWS: usize, const WIDTH: usize>(&mut self, simd: S, column: usize, weights: &[[S::f32s; WIDTH]]) {
+        let Block { x, pairs, columns, out, .. } = &mut *self.block;
+        let (inner, stride, first_column) = (weights.len(), columns.len(), column - columns.start);
+        for group in pairs.at(self.offset).chunks(ROWS) {
+            // The last pair is multiplied again where a group is not full.
+            let pair = |r: usize| group[r.min(group.len() - 1)];
+            let rows = array::from_fn(|r| &x[pair(r).1 as usize * inner..][..inner]);
+            let place = |r: usize| pair(r).0 as usize * stride..(pair(r).0 as usize + 1) * stride;
+            let mut sums: [[S::f32s; WIDTH]; ROWS] = array::from_fn(|r| {
+                let out = &out[place(r)];
+                array::from_fn(|v| load(simd, out, first_column + v * S::F32_LANES))
+            });
+            multiply::<S, ROWS, WIDTH>(simd, rows, weights, &mut sums);
+            for (r, sums) in sums.iter().enumerate().take(group.len()) {
+                let out = &mut out[place(r)];
+                for v in 0..WIDTH {
+                    store(simd, out, first_column + v * S::F32_LANES, sums[v]);
                 }
             }
-        },
-    );
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +191,9 @@ mod tests {
         agreement::agree_split,
         testing::{Noise, SIZES, put},
     };
+
+    /// The offset of the voxel itself.
+    const CENTRE: usize = 13;
 
     /// A random symmetric table: every point has itself in the middle, others where chance puts them.
     fn random_table(n: usize, noise: &mut Noise) -> Vec<u32> {
@@ -163,7 +220,7 @@ mod tests {
                 let neighbors = random_table(n, &mut noise);
                 // Sums of up to 1,300 products below 1.
                 let result = agree_split(3e-5, (weight.len() * 4).max(16 << 10) as u64, |device| {
-                    let weight = put(device, &[o, OFFSETS * i], &weight);
+                    let weight = Weight::new(&put(device, &[o, OFFSETS * i], &weight), OFFSETS).unwrap();
                     let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
                     subm_conv(&x, &weight, &bias, &put(device, &[n, OFFSETS], &neighbors)).unwrap()
                 });

@@ -19,7 +19,12 @@ use super::{
 use crate::{
     Result,
     device::Tensor,
-    kernels::{Activation, add::add, patch_attention::patch_attention, subm_conv::subm_conv},
+    kernels::{
+        Activation,
+        add::add,
+        patch_attention::patch_attention,
+        subm_conv::{OFFSETS, subm_conv},
+    },
 };
 
 pub(super) struct Block {
@@ -51,7 +56,7 @@ impl Block {
             heads: plan.heads,
             scale: plan.scale,
             order_row: plan.order_index,
-            conv: Linear::load(loader, &at("cpe.0"), channels, true)?,
+            conv: Linear::load_taps(loader, &at("cpe.0"), channels, OFFSETS, true)?,
             cpe_linear: Linear::load(loader, &at("cpe.1"), channels, true)?,
             cpe_norm: LayerNorm::load(loader, &at("cpe.2"))?,
             norm1: LayerNorm::load(loader, &at("norm1.0"))?,

@@ -14,7 +14,8 @@ use crate::{
         Activation,
         gather_rows::gather_span,
         linear::{Epilogue, linear},
-        low_rank_delta::low_rank_delta,
+        low_rank_delta::{LowRank, low_rank_delta},
+        weight::Weight,
     },
 };
 
@@ -27,9 +28,9 @@ pub(super) struct AdaptedLinear {
 #[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
 enum Delta {
     /// `y += scale · a (b x)`
-    Lora { a: Tensor, b: Tensor, scale: f32 },
+    Lora { a: Tensor, b: Weight, scale: f32 },
     /// `y += scale · A_p (B x)`, `A_p = W2 GELU(W1 f_p + b1) + b2`, where `f_p` is the mean of x over patch p.
-    LowRank { b: Tensor, hidden: Linear, generator: Linear, rule: PatchRule, scale: f32 },
+    LowRank { b: Weight, hidden: Linear, generator: Linear, rule: PatchRule, scale: f32 },
 }
 
 impl AdaptedLinear {
@@ -45,11 +46,11 @@ impl AdaptedLinear {
             None => None,
             Some(DeltaPlan::Lora { rank, scale }) => Some(Delta::Lora {
                 a: loader.vector(&format!("{prefix}.lora.a"))?.reshaped(&[1, outputs * rank])?,
-                b: loader.weight(&format!("{prefix}.lora.b"), rank)?,
+                b: loader.weight(&format!("{prefix}.lora.b"), rank, 1)?,
                 scale,
             }),
             Some(DeltaPlan::LowRank { rank, scale, hidden, window, stride }) => Some(Delta::LowRank {
-                b: loader.weight(&format!("{prefix}.dpp.down.weight"), rank)?,
+                b: loader.weight(&format!("{prefix}.dpp.down.weight"), rank, 1)?,
                 hidden: Linear::load(loader, &format!("{prefix}.dpp.gen.0"), hidden, true)?,
                 generator: Linear::load(loader, &format!("{prefix}.dpp.gen.2"), outputs * rank, true)?,
                 rule: PatchRule::Sliding { window, stride },
@@ -72,17 +73,15 @@ impl AdaptedLinear {
         residual: Option<&Tensor>,
     ) -> Result<Tensor> {
         let Some(delta) = &self.delta else { return self.base.forward(x, activation, residual) };
-        debug_assert!(residual.is_none() || activation == Activation::None);
-        let y = self.base.forward(x, Activation::None, residual)?;
         match delta {
             Delta::Lora { a, b, scale } => {
                 let z = linear(x, b, Epilogue::default())?;
-                record_delta(context, name, &y, |zero| low_rank_delta(zero, &z, a, None, *scale, Activation::None))?;
-                low_rank_delta(&y, &z, a, None, *scale, activation)
+                let delta = LowRank { z: &z, a, patches: None, scale: *scale };
+                record_delta(context, name, x.rows(), &self.base, delta)?;
+                self.base.forward_with(x, Some(delta), activation, residual)
             }
             Delta::LowRank { b, hidden, generator, rule, scale } => {
                 let table = scene.patches(*rule)?;
-                let patches = Some(scene.patch_of(row, &table));
                 let features = scene.patch_mean(x, row, &table)?;
                 context.record(|| name("patch_feat"), &features);
                 let a =
@@ -94,10 +93,10 @@ impl AdaptedLinear {
                     context.record(|| name("patch_id"), &of_point);
                 }
                 let z = linear(x, b, Epilogue::default())?;
-                record_delta(context, name, &y, |zero| {
-                    low_rank_delta(zero, &z, &a, patches, *scale, Activation::None)
-                })?;
-                low_rank_delta(&y, &z, &a, patches, *scale, activation)
+                let patches = Some(scene.patch_of(row, &table));
+                let delta = LowRank { z: &z, a: &a, patches, scale: *scale };
+                record_delta(context, name, x.rows(), &self.base, delta)?;
+                self.base.forward_with(x, Some(delta), activation, residual)
             }
         }
     }
@@ -107,12 +106,14 @@ impl AdaptedLinear {
 fn record_delta(
     context: &mut Context<'_>,
     name: &dyn Fn(&str) -> String,
-    y: &Tensor,
-    delta: impl FnOnce(&Tensor) -> Result<Tensor>,
+    rows: usize,
+    base: &Linear,
+    delta: LowRank<'_>,
 ) -> Result<()> {
     if context.records() {
-        let zero = Tensor::from_slice(y.device(), y.shape(), &vec![0.0f32; y.len()])?;
-        context.record(|| name("delta"), &delta(&zero)?);
+        let shape = [rows, base.weight.outputs()];
+        let zero = Tensor::from_slice(delta.z.device(), &shape, &vec![0.0f32; shape[0] * shape[1]])?;
+        context.record(|| name("delta"), &low_rank_delta(&zero, delta, Activation::None)?);
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ use crate::{
         Activation,
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
+        low_rank_delta::LowRank,
+        weight::Weight,
     },
 };
 use std::collections::HashMap;
@@ -37,8 +39,8 @@ impl<'a> Loader<'a> {
         self.absent.get(name).map_or_else(|| self.file.read(name), |parameter| Ok(parameter.initial(self.seed)))
     }
 
-    /// A weight in the type it is stored in, as `[rows, everything else]`.
-    pub(super) fn weight(&self, name: &str, rows: usize) -> Result<Tensor> {
+    /// A weight `[rows, taps, everything else]`.
+    pub(super) fn weight(&self, name: &str, rows: usize, taps: usize) -> Result<Weight> {
         let tensor = self.host(name)?;
         let dtype = match tensor.dtype {
             Dtype::F32 => DType::F32,
@@ -52,8 +54,7 @@ impl<'a> Loader<'a> {
                 });
             }
         };
-        let columns = tensor.shape.iter().product::<usize>() / rows.max(1);
-        Tensor::from_bytes(self.device, &[rows, columns], dtype, &tensor.bytes)
+        Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)
     }
 
     /// A parameter widened to f32: vectors are small, and kernels read them as they are.
@@ -63,7 +64,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Columns of a weight `[rows, columns]`, in the type it is stored in.
-    pub(super) fn weight_columns(&self, name: &str, columns: std::ops::Range<usize>) -> Result<Tensor> {
+    pub(super) fn weight_columns(&self, name: &str, columns: std::ops::Range<usize>) -> Result<Weight> {
         let tensor = self.host(name)?;
         let (rows, width, size) = (tensor.shape[0], tensor.shape[1], tensor.dtype.size());
         let part = HostTensor {
@@ -77,28 +78,50 @@ impl<'a> Loader<'a> {
             ..tensor
         };
         // Widened: the head is small, and its parts need not be whole words.
-        Tensor::from_slice(self.device, &part.shape, &part.to_f32()?)
+        Weight::from_bytes(self.device, rows, 1, DType::F32, bytemuck::cast_slice(&part.to_f32()?))
     }
 }
 
-/// `nn.Linear`: weight `[o, i]`, bias `[o]`.
+/// `nn.Linear`: weight `[o, i]`, bias `[o]`; also a sparse convolution's.
 pub(super) struct Linear {
-    pub(super) weight: Tensor,
+    pub(super) weight: Weight,
     pub(super) bias: Option<Tensor>,
 }
 
 impl Linear {
     /// The layer whose parameters start with `prefix`.
     pub(super) fn load(loader: &Loader<'_>, prefix: &str, outputs: usize, bias: bool) -> Result<Self> {
+        Self::load_taps(loader, prefix, outputs, 1, bias)
+    }
+
+    /// [`Self::load`] of a convolution, which has a matrix for each of its taps.
+    pub(super) fn load_taps(
+        loader: &Loader<'_>,
+        prefix: &str,
+        outputs: usize,
+        taps: usize,
+        bias: bool,
+    ) -> Result<Self> {
         Ok(Self {
-            weight: loader.weight(&format!("{prefix}.weight"), outputs)?,
+            weight: loader.weight(&format!("{prefix}.weight"), outputs, taps)?,
             bias: if bias { Some(loader.vector(&format!("{prefix}.bias"))?) } else { None },
         })
     }
 
     /// `[n, i]` → `[n, o]`.
     pub(super) fn forward(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
-        linear(x, &self.weight, Epilogue { bias: self.bias.as_ref(), activation, residual })
+        self.forward_with(x, None, activation, residual)
+    }
+
+    /// [`Self::forward`] with a weight delta.
+    pub(super) fn forward_with(
+        &self,
+        x: &Tensor,
+        delta: Option<LowRank<'_>>,
+        activation: Activation,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        linear(x, &self.weight, Epilogue { bias: self.bias.as_ref(), delta, activation, residual })
     }
 }
 
