@@ -133,7 +133,8 @@ fn a_model_of_ones_own_is_measured_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("own.safetensors").display().to_string();
     run(&["init", "-o", &path, "--adapter", "basis-mix", "--dtype", "f16"]).succeeds();
-    let arguments = ["bench", "--model", &path, "--voxels", "500", "--runs", "1", "--device", "cpu", "--geometry"];
+    let arguments =
+        ["bench", "--model", &path, "--voxels", "500", "--runs", "1", "--warmup", "0", "--device", "cpu", "--geometry"];
     let run = run(&arguments).succeeds();
     let text = run.text();
     for word in ["own.safetensors", "basis_mix", "Stages, 500 voxels", "Kernels, 500 voxels", "basis_mix", "million/s"]
