@@ -125,8 +125,8 @@ fn attention(c: &mut Criterion, device: &Device) {
 }
 
 fn convolutions(c: &mut Criterion, device: &Device) {
-    // The first stage, and the fourth on its own grid, eight times as coarse.
-    for (channels, grid) in [(48, 0.02), (384, 0.16)] {
+    // The first stage of some sixty thousand voxels, and the fourth, whose grid is eight times as coarse.
+    for (channels, grid) in [(48, 0.04), (384, 0.32)] {
         let voxels = block_on(voxelize(device, &room(), grid)).expect("a room fits");
         let neighbors = voxels.neighbors().expect("a room fits");
         let (n, table) = (voxels.len(), block_on(neighbors.to_vec::<u32>()).expect("it can be read"));
