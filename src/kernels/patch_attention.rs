@@ -174,7 +174,8 @@ fn attend(
     Ok(())
 }
 
-fn variant(gpu: &Gpu, head_dim: usize) -> &'static Variant {
+/// The permutation for an adapter and a head dimension of at most [`MAX_GPU_HEAD_DIM`].
+pub(crate) fn variant(gpu: &Gpu, head_dim: usize) -> &'static Variant {
     match head_dim {
         16 if gpu.broadcasts() => &table::BROADCAST_D16,
         8 => &table::D8,
