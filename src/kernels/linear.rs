@@ -197,25 +197,39 @@ fn cpu(x: &[f32], weight: &Weight, epilogue: Epilogue<'_>, out: &mut [f32]) {
     let tiles = Tiles::tap(weight.tensor().host(), 0, columns, inner);
     let run = |first_row: usize, range: Range<usize>, out: &mut [f32]| {
         let columns = columns_of(&range, columns);
-        let x = &x[first_row * inner..];
-        Arch::new().dispatch(Block { x, inner, tiles, range, first_row, finish: &finish, columns, out });
+        let operand = Operand { x, inner, order: None };
+        Arch::new().dispatch(Block { operand, tiles, range, first_row, finish: &finish, columns, out });
     };
     let block = (CPU_BLOCK / inner.max(1)).clamp(64, 1024).next_multiple_of(8);
     in_blocks(out, columns, FEW_ROWS, block, run);
 }
 
+/// The rows of a product, as they lie or in an order.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) inner: usize,
+    pub(super) order: Option<&'a [u32]>,
+}
+
+impl<'a> Operand<'a> {
+    #[inline(always)]
+    fn row(&self, row: usize) -> &'a [f32] {
+        let at = self.order.map_or(row, |order| order[row] as usize);
+        &self.x[at * self.inner..][..self.inner]
+    }
+}
+
 /// A block of rows times some tiles of the weight.
-struct Block<'a> {
-    /// From the block's first row on.
-    x: &'a [f32],
-    inner: usize,
-    tiles: Tiles<'a>,
-    range: Range<usize>,
-    first_row: usize,
-    finish: &'a Finish<'a>,
+pub(super) struct Block<'a> {
+    pub(super) operand: Operand<'a>,
+    pub(super) tiles: Tiles<'a>,
+    pub(super) range: Range<usize>,
+    pub(super) first_row: usize,
+    pub(super) finish: &'a Finish<'a>,
     /// Columns that `out` holds.
-    columns: Range<usize>,
-    out: &'a mut [f32],
+    pub(super) columns: Range<usize>,
+    pub(super) out: &'a mut [f32],
 }
 
 impl WithSimd for Block<'_> {
@@ -223,12 +237,13 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        if self.inner == 0 {
+        let inner = self.operand.inner;
+        if inner == 0 {
             // Nothing to add up: what follows the product is all there is.
             self.empty(simd);
         }
         for tile in self.range.clone() {
-            with_tile(simd, &self.tiles.tile::<S>(tile), self.inner, &mut self);
+            with_tile(simd, &self.tiles.tile::<S>(tile), inner, &mut self);
         }
     }
 }
@@ -261,7 +276,7 @@ impl<S: Simd> TileWork<S> for Block<'_> {
         for first in (0..rows).step_by(ROWS) {
             let count = ROWS.min(rows - first);
             // The last rows are multiplied again where a group is not full.
-            let x = array::from_fn(|r| &self.x[(first + r.min(count - 1)) * self.inner..][..self.inner]);
+            let x = array::from_fn(|r| self.operand.row(self.first_row + first + r.min(count - 1)));
             let mut sums = [[simd.splat_f32s(0.0); WIDTH]; ROWS];
             multiply::<S, ROWS, WIDTH>(simd, x, weights, &mut sums);
             for (r, sums) in sums.iter_mut().enumerate().take(count) {
@@ -272,13 +287,14 @@ impl<S: Simd> TileWork<S> for Block<'_> {
 }
 
 /// The epilogue, applied to sums while they are in registers.
-struct Finish<'a> {
-    columns: usize,
-    bias: Option<&'a [f32]>,
+#[derive(Default)]
+pub(super) struct Finish<'a> {
+    pub(super) columns: usize,
+    pub(super) bias: Option<&'a [f32]>,
     /// With its `a` as `[patch, rank, columns]`.
-    delta: Option<(LowRank<'a>, &'a [f32])>,
-    activation: Activation,
-    residual: Option<&'a [f32]>,
+    pub(super) delta: Option<(LowRank<'a>, &'a [f32])>,
+    pub(super) activation: Activation,
+    pub(super) residual: Option<&'a [f32]>,
 }
 
 impl Finish<'_> {

@@ -31,22 +31,31 @@ pub(super) fn tiled_len(outputs: usize, taps: usize, inner: usize) -> usize {
     taps * inner * outputs.next_multiple_of(lanes())
 }
 
-/// Lays out `matrix` `[outputs, taps, inner]` as `[tap][tile][inner][column]`, the last tile as narrow as whole vectors
-/// allow and filled up with zeros.
+/// The vectors of columns of tile `index`: as few tiles as [`VECTORS`] allows, whose widths differ by one at most.
+#[inline(always)]
+fn tile_vectors(index: usize, outputs: usize, lanes: usize) -> Range<usize> {
+    let vectors = outputs.div_ceil(lanes);
+    let tiles = vectors.div_ceil(VECTORS).max(1);
+    index * vectors / tiles..(index + 1) * vectors / tiles
+}
+
+/// Lays out `matrix` `[outputs, taps, inner]` as `[tap][tile][inner][column]`, filled up with zeros to whole vectors.
 pub(super) fn tile_weight(matrix: &[f32], outputs: usize, taps: usize, inner: usize, tiles: &mut [f32]) {
     if tiles.is_empty() {
         return;
     }
-    let padded = outputs.next_multiple_of(lanes());
-    let width = VECTORS * lanes();
-    tiles.par_chunks_mut(inner * padded).enumerate().for_each(|(tap, tiles)| {
-        for (tile, tiles) in tiles.chunks_mut(inner * width).enumerate() {
-            let width = tiles.len() / inner;
+    let lanes = lanes();
+    let padded = outputs.next_multiple_of(lanes);
+    tiles.par_chunks_mut(inner * padded).enumerate().for_each(|(tap, weights)| {
+        for tile in 0..Tiles::count(outputs) {
+            let vectors = tile_vectors(tile, outputs, lanes);
+            let (first, width) = (vectors.start * lanes, vectors.len() * lanes);
+            let tile = &mut weights[first * inner..][..width * inner];
             for column in 0..width {
-                let output = tile * VECTORS * lanes() + column;
-                let weights = (output < outputs).then(|| &matrix[(output * taps + tap) * inner..][..inner]);
+                let output = first + column;
+                let row = (output < outputs).then(|| &matrix[(output * taps + tap) * inner..][..inner]);
                 for k in 0..inner {
-                    tiles[k * width + column] = weights.map_or(0.0, |weights| weights[k]);
+                    tile[k * width + column] = row.map_or(0.0, |row| row[k]);
                 }
             }
         }
@@ -82,16 +91,17 @@ impl<'a> Tiles<'a> {
     /// Tile `index`.
     #[inline(always)]
     pub(super) fn tile<S: Simd>(self, index: usize) -> Tile<'a> {
-        let column = index * VECTORS * S::F32_LANES;
-        let width = (VECTORS * S::F32_LANES).min(self.outputs.next_multiple_of(S::F32_LANES) - column);
+        let vectors = tile_vectors(index, self.outputs, S::F32_LANES);
+        let (column, width) = (vectors.start * S::F32_LANES, vectors.len() * S::F32_LANES);
         Tile { column, weights: &self.weights[column * self.inner..][..width * self.inner] }
     }
 }
 
 /// Columns that tiles `range` of a weight cover.
 pub(super) fn columns_of(range: &Range<usize>, outputs: usize) -> Range<usize> {
-    let width = VECTORS * lanes();
-    range.start * width..(range.end * width).min(outputs)
+    let lanes = lanes();
+    let first = |tile| tile_vectors(tile, outputs, lanes).start * lanes;
+    first(range.start)..first(range.end).min(outputs)
 }
 
 /// Shares out `out`, rows of `columns`, to the threads: `run` gets the first row of a block, the tiles to compute, and

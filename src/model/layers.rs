@@ -12,6 +12,7 @@ use crate::{
     device::{DType, Device, Tensor},
     kernels::{
         Activation,
+        basis_mix::Bases,
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         low_rank_delta::LowRank,
@@ -43,6 +44,25 @@ impl<'a> Loader<'a> {
 
     /// A weight `[rows, taps, everything else]`.
     pub(super) fn weight(&self, name: &str, rows: usize, taps: usize) -> Result<Weight> {
+        let (dtype, tensor) = self.stored(name)?;
+        let weight = Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)?;
+        self.pipelines.weight(&weight);
+        Ok(weight)
+    }
+
+    /// The `count` linear layers that start with `prefix`, weight `[count, o, i]` and bias `[count, o]`.
+    pub(super) fn bases(&self, prefix: &str, count: usize) -> Result<Bases> {
+        let (dtype, tensor) = self.stored(&format!("{prefix}.weight"))?;
+        let bias = self.vector(&format!("{prefix}.bias"))?;
+        let bases = Bases::from_bytes(self.device, count, dtype, &tensor.bytes, bias)?;
+        if let Some(stacked) = bases.stacked() {
+            self.pipelines.weight(stacked);
+        }
+        Ok(bases)
+    }
+
+    /// A weight as it is stored.
+    fn stored(&self, name: &str) -> Result<(DType, HostTensor)> {
         let tensor = self.host(name)?;
         let dtype = match tensor.dtype {
             Dtype::F32 => DType::F32,
@@ -56,9 +76,7 @@ impl<'a> Loader<'a> {
                 });
             }
         };
-        let weight = Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)?;
-        self.pipelines.weight(&weight);
-        Ok(weight)
+        Ok((dtype, tensor))
     }
 
     /// A parameter widened to f32: vectors are small, and kernels read them as they are.
