@@ -27,6 +27,9 @@ use timed::{Bench, Paired};
 /// The largest scene; its rooms fill a hall of a hundred metres.
 const MAX_VOXELS: usize = 10_000_000;
 
+/// The most runs of one measurement.
+const MAX_RUNS: usize = 10_000;
+
 /// What to measure, and how often.
 pub struct Options<'a> {
     /// Where. A measured model has the budget to itself.
@@ -119,6 +122,9 @@ fn check(options: &Options<'_>) -> Result<()> {
     }
     if options.runs == 0 {
         return refuse("runs", "0 runs have no median".into(), "Use at least 1");
+    }
+    if options.runs.max(options.warmup) > MAX_RUNS {
+        return refuse("runs", format!("more than {MAX_RUNS} runs are asked for"), "Use fewer");
     }
     Ok(())
 }

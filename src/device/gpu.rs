@@ -9,9 +9,8 @@ use super::{
     tier::{self, Tier},
 };
 use crate::{Error, Result};
-use rayon::prelude::*;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -230,6 +229,9 @@ impl Gpu {
     /// milliseconds to tenths of a second, on one core.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn prepare(&self, variants: &[&'static Variant]) {
+        use rayon::prelude::*;
+        use std::collections::BTreeMap;
+
         let entries = variants.iter().flat_map(|variant| variant.entries.iter().map(move |entry| (*variant, entry)));
         let wanted: BTreeMap<Label, _> =
             entries.map(|(v, entry)| ((v.kernel, v.name, entry.name), (v, entry))).collect();

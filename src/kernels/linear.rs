@@ -75,7 +75,7 @@ pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Ten
             });
         }
         Device::Gpu(device) => match epilogue.delta {
-            Some(delta) if epilogue.residual.is_some() || !whole_quads(inner, columns) => {
+            Some(delta) if !fuses_delta(weight, epilogue.residual.is_some()) => {
                 gpu(device, x, weight, Epilogue { delta: None, activation: Activation::None, ..epilogue }, &out)?;
                 return low_rank_delta(&out, delta, epilogue.activation);
             }
@@ -88,6 +88,11 @@ pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Ten
 /// Whether rows of both operands can be read four elements at a time.
 pub(super) fn whole_quads(inner: usize, columns: usize) -> bool {
     inner.is_multiple_of(4) && columns.is_multiple_of(4)
+}
+
+/// Whether a GPU adds a delta in the epilogue: there is a binding for it or for a residual, and it comes in quads.
+pub(crate) fn fuses_delta(weight: &Weight, has_residual: bool) -> bool {
+    !has_residual && whole_quads(weight.inner(), weight.outputs())
 }
 
 /// Rows and columns that a workgroup computes: see `shaders/shared/broadcast_product.wgsl` and `tile_product.wgsl`.
@@ -133,7 +138,8 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>, out: &Ten
     let work_per_row = 2 * ((inner + delta.map_or(0, |delta| delta.z.columns())) * columns) as u64;
     let patches = delta.and_then(|delta| delta.patches);
     let [block_rows, block_columns] = block(gpu);
-    for chunk in row_chunks(x.rows(), x.row_bytes().max(out.row_bytes()), work_per_row, gpu.max_binding()) {
+    let widest = x.row_bytes().max(out.row_bytes()).max(delta.map_or(0, |delta| delta.z.row_bytes()));
+    for chunk in row_chunks(x.rows(), widest, work_per_row, gpu.max_binding()) {
         let params = Params {
             rows: chunk.len() as u32,
             columns: columns as u32,

@@ -350,6 +350,20 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_is_not_a_number_stays_one_and_alone() {
+        let (n, d) = (40, 16);
+        let mut qkv = Noise::new(3).floats(n * 3 * d);
+        qkv[7 * 3 * d] = f32::NAN;
+        let ranks: Vec<u32> = (0..n as u32).collect();
+        let (device, windows) = (Device::cpu(), windows(n, n));
+        let table = put(&device, &[1, 4], bytemuck::cast_slice::<Window, u32>(&windows));
+        let order = put(&device, &[1, n], &ranks);
+        let qkv = put(&device, &[n, 3 * d], &qkv);
+        let out: Vec<f32> = get(&patch_attention(&qkv, 1, 0.25, &order, &order, 0, &windows, &table).unwrap());
+        assert!(out.chunks_exact(d).enumerate().all(|(i, row)| row.iter().all(|v| v.is_nan() == (i == 7))));
+    }
+
+    #[test]
     fn scores_far_apart_leave_the_nearest_key() {
         // Scores of ±4000: exp would overflow without the running maximum.
         let (n, d) = (64, 8);

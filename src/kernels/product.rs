@@ -9,7 +9,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Vectors of columns in a tile; channel counts are multiples of 48, which is three of the widest vectors.
+/// Most vectors of columns in a tile. The channels of the base configuration are multiples of 48, three of the widest.
 const VECTORS: usize = 3;
 
 /// Lanes of this machine's vectors.

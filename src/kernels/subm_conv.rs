@@ -38,7 +38,9 @@ pub fn subm_conv(
 ) -> Result<Tensor> {
     let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
     let fits = weight.inner() == inner && weight.taps() == OFFSETS;
-    ensure!("subm_conv", fits, "x {x:?} against {weight:?}");
+    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
+    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
+    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
     ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
     let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
     ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
@@ -88,7 +90,8 @@ fn gpu(
     // An upper bound: scans are surfaces, a third of the offsets is usual.
     let work_per_row = (2 * OFFSETS * inner * columns) as u64;
     let widest = out.row_bytes().max(neighbors.row_bytes());
-    // Points in another order need their operands whole; the order is split instead.
+    // In another order than their own, points may be anywhere: neighbours and outputs are bound whole, and a dispatch
+    // takes a range of the order. Where they do not fit a binding, the points are taken as they come.
     let order = order.filter(|_| (widest * x.rows()) as u64 <= limit);
     let block_columns = if gpu.broadcasts() { 16 } else { 64 };
     for (pass, seen) in row_chunks(x.rows(), x.row_bytes(), 1, limit).enumerate() {

@@ -84,12 +84,12 @@ impl std::fmt::Debug for Weight {
 
 /// `[outputs, taps, inner]` elements of `size` bytes as `[tap][inner][output]`, with zeros up to multiples of four.
 fn in_quads(matrix: &[u8], size: usize, outputs: usize, taps: usize, inner: usize) -> Vec<u8> {
-    let (row, tap) = (outputs.next_multiple_of(4) * size, inner.next_multiple_of(4));
-    let mut quads = vec![0; taps * tap * row];
+    let (row, padded_inner) = (outputs.next_multiple_of(4) * size, inner.next_multiple_of(4));
+    let mut quads = vec![0; taps * padded_inner * row];
     if quads.is_empty() {
         return quads;
     }
-    quads.par_chunks_exact_mut(tap * row).enumerate().for_each(|(tap, quads)| {
+    quads.par_chunks_exact_mut(padded_inner * row).enumerate().for_each(|(tap, quads)| {
         for output in 0..outputs {
             let weights = &matrix[(output * taps + tap) * inner * size..][..inner * size];
             for (k, weight) in weights.chunks_exact(size).enumerate() {

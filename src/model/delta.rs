@@ -43,7 +43,8 @@ impl AdaptedLinear {
     ) -> Result<Self> {
         let base = Linear::load(loader, prefix, outputs, bias)?;
         if plan.is_some() {
-            loader.pipelines.delta(&base.weight);
+            // The last layer of the MLP takes the block's residual.
+            loader.pipelines.delta(&base.weight, prefix.ends_with("fc2"));
         }
         let delta = match plan {
             None => None,

@@ -85,7 +85,7 @@ impl<'a> Loader<'a> {
         Tensor::from_slice(self.device, &[tensor.bytes.len() / tensor.dtype.size()], &tensor.to_f32()?)
     }
 
-    /// Columns of a weight `[rows, columns]`, in the type it is stored in.
+    /// Columns of a weight `[rows, columns]`, widened: the head is small.
     pub(super) fn weight_columns(&self, name: &str, columns: std::ops::Range<usize>) -> Result<Weight> {
         let tensor = self.host(name)?;
         let (rows, width, size) = (tensor.shape[0], tensor.shape[1], tensor.dtype.size());
@@ -99,7 +99,6 @@ impl<'a> Loader<'a> {
             shape: vec![rows, columns.len()],
             ..tensor
         };
-        // Widened: the head is small, and its parts need not be whole words.
         let weight = Weight::from_slice(self.device, rows, 1, &part.to_f32()?)?;
         self.pipelines.weight(&weight);
         Ok(weight)

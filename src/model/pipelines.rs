@@ -4,8 +4,9 @@ use crate::{
     device::{
         Device, Tensor,
         shader_table::{
-            Variant, argmax, basis_mix, cell_coords, coord_max, gather_rows, invert_permutation, neighbor_mask,
-            neighbor_table, radix_sort, scan, segment_max, segment_mean, serialize, softmax, unique, voxel_key,
+            Variant, argmax, basis_mix, cell_coords, coord_max, gather_rows, invert_permutation, low_rank_delta,
+            neighbor_mask, neighbor_table, radix_sort, scan, segment_max, segment_mean, serialize, softmax, unique,
+            voxel_key,
         },
     },
     kernels::{layer_norm, linear, patch_attention, subm_conv, weight::Weight},
@@ -55,10 +56,12 @@ impl Pipelines {
         }
     }
 
-    /// A low-rank delta in a linear layer's epilogue.
-    pub(super) fn delta(&self, weight: &Weight) {
+    /// A low-rank delta of a linear layer, in its epilogue where that can be.
+    pub(super) fn delta(&self, weight: &Weight, has_residual: bool) {
         if let Device::Gpu(gpu) = &self.device {
-            self.note([linear::variant(gpu, weight, true), &segment_mean::PLAIN]);
+            let fused = linear::fuses_delta(weight, has_residual);
+            let delta = if fused { linear::variant(gpu, weight, true) } else { &low_rank_delta::PLAIN };
+            self.note([delta, &segment_mean::PLAIN]);
         }
     }
 
