@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn many_points_of_one_cell_and_cells_below_zero_are_no_trouble() {
         let grid: Vec<i32> = [3, 3, 3].repeat(20_000).into_iter().chain([0, 0, -2, 3, 3, 4]).collect();
-        let batch = vec![0; grid.len() / 3];
+        let batch = vec![0u32; grid.len() / 3];
         // Keys are made of what is not negative.
         let device = cpu();
         let cells: Vec<i32> = grid.iter().map(|v| (*v).max(0)).collect();
