@@ -10,6 +10,8 @@ pub mod argmax;
 pub mod basis_mix;
 pub mod cell_coords;
 pub mod coord_max;
+#[cfg(test)]
+pub(crate) mod differences;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
@@ -17,6 +19,7 @@ pub mod invert_permutation;
 pub(crate) mod key64;
 pub mod knn_normals;
 pub mod layer_norm;
+pub mod layer_norm_backward;
 pub mod linear;
 pub mod low_rank_delta;
 mod math;
