@@ -31,6 +31,7 @@ pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
 pub mod segment_mean;
+pub mod segment_sum;
 pub mod serialize;
 pub mod softmax;
 pub mod subm_conv;
