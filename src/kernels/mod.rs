@@ -33,6 +33,7 @@ pub mod segment_max;
 pub mod segment_mean;
 pub mod segment_sum;
 pub mod serialize;
+pub mod slice_columns;
 pub mod softmax;
 pub mod subm_conv;
 #[cfg(test)]
