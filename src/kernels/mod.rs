@@ -30,6 +30,7 @@ mod product;
 pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
+pub mod segment_max_backward;
 pub mod segment_mean;
 pub mod segment_sum;
 pub mod serialize;
