@@ -32,6 +32,7 @@ pub mod scan;
 pub mod segment_max;
 pub mod segment_max_backward;
 pub mod segment_mean;
+pub mod segment_mean_backward;
 pub mod segment_sum;
 pub mod serialize;
 pub mod slice_columns;
