@@ -37,6 +37,7 @@ pub mod segment_sum;
 pub mod serialize;
 pub mod slice_columns;
 pub mod softmax;
+pub mod softmax_backward;
 pub mod subm_conv;
 #[cfg(test)]
 pub(crate) mod testing;
