@@ -8,6 +8,7 @@ pub mod add;
 pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
+pub mod basis_mix_backward;
 pub mod cell_coords;
 pub mod coord_max;
 #[cfg(test)]
