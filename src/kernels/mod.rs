@@ -13,6 +13,7 @@ pub mod cell_coords;
 pub mod coord_max;
 #[cfg(test)]
 pub(crate) mod differences;
+pub mod drop_path;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
