@@ -10,6 +10,8 @@ pub mod argmax;
 pub mod basis_mix;
 pub mod cell_coords;
 pub mod coord_max;
+#[cfg(test)]
+pub(crate) mod differences;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
@@ -23,6 +25,7 @@ mod math;
 pub mod neighbor_mask;
 pub mod neighbor_table;
 pub mod patch_attention;
+pub mod patch_attention_backward;
 mod product;
 pub mod radix_sort;
 pub mod scan;
