@@ -17,10 +17,10 @@ use rayon::prelude::*;
 params!(layer_norm { rows: u32, columns: u32, activation: u32, has_residual: u32, eps: f32 });
 
 /// The network's epsilon.
-const EPS: f32 = 1e-5;
-const ROWS_PER_GROUP: usize = 16;
+pub(super) const EPS: f32 = 1e-5;
+pub(super) const ROWS_PER_GROUP: usize = 16;
 /// Rows of one task of the twin.
-const CPU_ROWS: usize = 256;
+pub(super) const CPU_ROWS: usize = 256;
 
 /// `x` `[n, c]`, `gamma` and `beta` `[c]`, `residual` `[n, c]` → `[n, c]`.
 pub fn layer_norm(
@@ -116,7 +116,7 @@ fn cpu(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual:
 
 /// A sum in sixteen lanes, which vectorises and loses less than one running sum.
 #[inline(always)]
-fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 16];
     let chunks = x.chunks_exact(16);
     for (lane, v) in lanes.iter_mut().zip(chunks.remainder()) {

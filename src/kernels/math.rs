@@ -47,6 +47,20 @@ pub(super) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_add_e_f32s(half, erf(simd, simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
+/// Φ(x) + x φ(x), the derivative of [`gelu`], in every lane.
+#[inline(always)]
+pub(super) fn gelu_slope<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let half = simd.splat_f32s(0.5);
+    let below =
+        simd.mul_add_e_f32s(half, erf(simd, simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2))), half);
+    // Past 16 the second term is zero, and its square must not overflow.
+    let near = simd.min_f32s(simd.max_f32s(x, simd.splat_f32s(-16.0)), simd.splat_f32s(16.0));
+    let exponent = simd.mul_f32s(simd.mul_f32s(near, near), simd.splat_f32s(-0.5 * std::f32::consts::LOG2_E));
+    // 1 / sqrt(2 pi)
+    let bell = simd.mul_f32s(exp2(simd, exponent), simd.splat_f32s(0.398_942_3));
+    simd.mul_add_e_f32s(near, bell, below)
+}
+
 /// The polynomial with these coefficients, highest power first.
 #[inline(always)]
 fn polynomial<S: Simd>(simd: S, x: S::f32s, coefficients: &[f32]) -> S::f32s {

@@ -19,6 +19,7 @@ pub mod invert_permutation;
 pub(crate) mod key64;
 pub mod knn_normals;
 pub mod layer_norm;
+pub mod layer_norm_backward;
 pub mod linear;
 pub mod low_rank_delta;
 mod math;
