@@ -1,6 +1,6 @@
-// Heads of rows at binding 1, qkv [.., 3 * heads * d] as [3][head][d], and where the rows lie. The host's `params` name
-// the heads, the head dimension, where the row of `order` (binding 2) starts, and whether the operands are in serialized
-// order themselves, from `rank_base` on. Without VEC4 a head is filled up with zeros to HEAD_DIM.
+// Heads of rows at binding 1, qkv [.., 3 * heads * d] as [3][head][d], and where the rows lie. The host's `params`
+// name the heads, the head dimension, where the row of `order` (binding 2) starts, and whether the operands are in
+// serialized order themselves, from `rank_base` on. Without VEC4 a head is filled up with zeros to HEAD_DIM.
 
 #ifdef VEC4
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;

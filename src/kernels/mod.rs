@@ -3,12 +3,14 @@
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
 mod activation;
+pub mod activation_backward;
 pub mod add;
 #[cfg(test)]
 pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
 pub mod cell_coords;
+pub mod column_sum;
 pub mod coord_max;
 #[cfg(test)]
 pub(crate) mod differences;
@@ -22,9 +24,11 @@ pub mod layer_norm;
 pub mod layer_norm_backward;
 pub mod linear;
 pub mod low_rank_delta;
+pub mod low_rank_delta_backward;
 mod math;
 pub mod neighbor_mask;
 pub mod neighbor_table;
+mod outer;
 pub mod patch_attention;
 pub mod patch_attention_backward;
 mod product;
@@ -40,6 +44,7 @@ pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
 pub mod weight;
+pub mod weight_gradient;
 
 pub use activation::Activation;
 

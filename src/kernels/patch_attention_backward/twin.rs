@@ -5,9 +5,8 @@
 //! are sums over the queries of a block, with a channel to a lane. All five are products of broadcast rows.
 
 use super::Window;
-use crate::kernels::{math::exp2, product::multiply};
+use crate::kernels::{math::exp2, product::add_products};
 use pulp::{Simd, WithSimd};
-use std::array;
 
 /// Vectors of queries that one broadcast key serves.
 const VECTORS: usize = 2;
@@ -250,22 +249,4 @@ fn pairs<S: Simd>(buffer: &[f32]) -> &[[S::f32s; VECTORS]] {
 #[inline(always)]
 fn pairs_mut<S: Simd>(buffer: &mut [f32]) -> &mut [[S::f32s; VECTORS]] {
     S::as_mut_simd_f32s(buffer).0.as_chunks_mut().0
-}
-
-/// `sums[r] += Σ_k row(r)[k] · by[k]`, `ROWS` rows at a time.
-#[inline(always)]
-fn add_products<'a, S: Simd, const ROWS: usize, const WIDTH: usize>(
-    simd: S,
-    row: impl Fn(usize) -> &'a [f32],
-    by: &[[S::f32s; WIDTH]],
-    sums: &mut [[S::f32s; WIDTH]],
-) {
-    for (first, sums) in (0..).step_by(ROWS).zip(sums.chunks_mut(ROWS)) {
-        // The last row is multiplied again where a group is not full.
-        let last = sums.len() - 1;
-        let rows = array::from_fn(|r| row(first + r.min(last)));
-        let mut tile: [[S::f32s; WIDTH]; ROWS] = array::from_fn(|r| sums[r.min(last)]);
-        multiply::<S, ROWS, WIDTH>(simd, rows, by, &mut tile);
-        sums.copy_from_slice(&tile[..=last]);
-    }
 }
