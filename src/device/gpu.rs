@@ -9,8 +9,9 @@ use super::{
     tier::{self, Tier},
 };
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -223,6 +224,24 @@ impl Gpu {
 
     pub(super) fn handles(&self) -> (&wgpu::Device, &wgpu::Queue) {
         (&self.device, &self.queue)
+    }
+
+    /// Creates the pipelines of `variants` that are not there yet, side by side: a driver compiles each for some
+    /// milliseconds to tenths of a second, on one core.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn prepare(&self, variants: &[&'static Variant]) {
+        let entries = variants.iter().flat_map(|variant| variant.entries.iter().map(move |entry| (*variant, entry)));
+        let wanted: BTreeMap<Label, _> =
+            entries.map(|(v, entry)| ((v.kernel, v.name, entry.name), (v, entry))).collect();
+        let missing: Vec<_> = {
+            let pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+            wanted.into_iter().filter(|(label, _)| !pipelines.contains_key(label)).collect()
+        };
+        let made: Vec<_> = missing
+            .into_par_iter()
+            .map(|(label, (variant, entry))| (label, Arc::new(create_pipeline(&self.device, variant, entry))))
+            .collect();
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
     }
 
     /// The pipeline of an entry point, created on first use.

@@ -96,7 +96,7 @@ fn block(gpu: &Gpu) -> [usize; 2] {
 }
 
 /// The permutation for an adapter, a weight and a shape.
-fn variant(gpu: &Gpu, weight: &Weight, has_delta: bool) -> &'static Variant {
+pub(crate) fn variant(gpu: &Gpu, weight: &Weight, has_delta: bool) -> &'static Variant {
     use table::{
         BROADCAST_BF16, BROADCAST_BF16_DELTA, BROADCAST_BF16_VEC4, BROADCAST_F16, BROADCAST_F16_DELTA,
         BROADCAST_F16_VEC4, BROADCAST_F32, BROADCAST_F32_DELTA, BROADCAST_F32_VEC4, TILE_BF16, TILE_BF16_DELTA,

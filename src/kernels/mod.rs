@@ -9,11 +9,13 @@ pub mod add;
 pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
+pub mod basis_mix_backward;
 pub mod cell_coords;
 pub mod column_sum;
 pub mod coord_max;
 #[cfg(test)]
 pub(crate) mod differences;
+pub mod drop_path;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
@@ -35,9 +37,14 @@ mod product;
 pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
+pub mod segment_max_backward;
 pub mod segment_mean;
+pub mod segment_mean_backward;
+pub mod segment_sum;
 pub mod serialize;
+pub mod slice_columns;
 pub mod softmax;
+pub mod softmax_backward;
 pub mod subm_conv;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -157,7 +157,7 @@ fn attend(
             windows: (end - first) as u32,
         };
         gpu.dispatch(&Dispatch {
-            variant: variant(head_dim),
+            variant: variant(gpu, head_dim),
             entry: "main",
             bind: &[
                 Bind::all(qkv),
@@ -174,8 +174,10 @@ fn attend(
     Ok(())
 }
 
-fn variant(head_dim: usize) -> &'static Variant {
+/// The permutation for an adapter and a head dimension of at most [`MAX_GPU_HEAD_DIM`].
+pub(crate) fn variant(gpu: &Gpu, head_dim: usize) -> &'static Variant {
     match head_dim {
+        16 if gpu.broadcasts() => &table::BROADCAST_D16,
         8 => &table::D8,
         16 => &table::D16,
         32 => &table::D32,

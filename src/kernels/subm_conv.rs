@@ -56,7 +56,7 @@ pub fn subm_conv(
 }
 
 /// The permutation for an adapter, a weight and a shape.
-fn variant(gpu: &Gpu, weight: &Weight) -> &'static Variant {
+pub(crate) fn variant(gpu: &Gpu, weight: &Weight) -> &'static Variant {
     use table::{
         BROADCAST_BF16, BROADCAST_BF16_VEC4, BROADCAST_F16, BROADCAST_F16_VEC4, BROADCAST_F32, BROADCAST_F32_VEC4,
         TILE_BF16, TILE_BF16_VEC4, TILE_F16, TILE_F16_VEC4, TILE_F32, TILE_F32_VEC4,

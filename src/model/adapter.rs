@@ -83,12 +83,15 @@ impl Projection {
     fn load(loader: &Loader<'_>, prefix: &str, outputs: usize, plan: ProjectionPlan) -> Result<Self> {
         Ok(match plan {
             ProjectionPlan::Static => Self::Static(Linear::load(loader, prefix, outputs, true)?),
-            ProjectionPlan::Dynamic { k, gate_hidden, param, mode } => Self::Dynamic {
-                gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
-                gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
-                bases: Linear::load(loader, &format!("{prefix}.dpp"), k * outputs, true)?,
-                rule: group_rule(mode, param),
-            },
+            ProjectionPlan::Dynamic { k, gate_hidden, param, mode } => {
+                loader.pipelines.mixture();
+                Self::Dynamic {
+                    gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
+                    gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
+                    bases: Linear::load(loader, &format!("{prefix}.dpp"), k * outputs, true)?,
+                    rule: group_rule(mode, param),
+                }
+            }
         })
     }
 

@@ -51,6 +51,7 @@ impl Block {
         let at = |suffix: &str| format!("{}.{suffix}", plan.prefix);
         // `backbone.enc.enc0.block1` → `enc0.block1`
         let name = plan.prefix.splitn(3, '.').last().unwrap_or_default().to_owned();
+        loader.pipelines.attention(channels / plan.heads.max(1));
         Ok(Self {
             name,
             heads: plan.heads,

@@ -42,6 +42,9 @@ impl AdaptedLinear {
         plan: Option<DeltaPlan>,
     ) -> Result<Self> {
         let base = Linear::load(loader, prefix, outputs, bias)?;
+        if plan.is_some() {
+            loader.pipelines.delta(&base.weight);
+        }
         let delta = match plan {
             None => None,
             Some(DeltaPlan::Lora { rank, scale }) => Some(Delta::Lora {

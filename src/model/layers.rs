@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     parameters::Parameter,
+    pipelines::Pipelines,
     tensor_file::{Dtype, HostTensor},
     weights::{Missing, ModelFile},
 };
@@ -26,13 +27,14 @@ pub(super) struct Loader<'a> {
     /// Parameters that the file lacks and the caller allowed to start at random.
     absent: HashMap<String, Parameter>,
     seed: u64,
+    pub(super) pipelines: Pipelines,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(device: &'a Device, file: &'a ModelFile, config: &Config, missing: &Missing, seed: u64) -> Self {
         let parameters = config.parameters().into_iter();
         let absent = parameters.filter(|p| missing.names.contains(&p.name)).map(|p| (p.name.clone(), p)).collect();
-        Self { device, file, absent, seed }
+        Self { device, file, absent, seed, pipelines: Pipelines::new(device) }
     }
 
     fn host(&self, name: &str) -> Result<HostTensor> {
@@ -54,7 +56,9 @@ impl<'a> Loader<'a> {
                 });
             }
         };
-        Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)
+        let weight = Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)?;
+        self.pipelines.weight(&weight);
+        Ok(weight)
     }
 
     /// A parameter widened to f32: vectors are small, and kernels read them as they are.
@@ -78,7 +82,9 @@ impl<'a> Loader<'a> {
             ..tensor
         };
         // Widened: the head is small, and its parts need not be whole words.
-        Weight::from_slice(self.device, rows, 1, &part.to_f32()?)
+        let weight = Weight::from_slice(self.device, rows, 1, &part.to_f32()?)?;
+        self.pipelines.weight(&weight);
+        Ok(weight)
     }
 }
 
@@ -134,7 +140,9 @@ pub(super) struct LayerNorm {
 impl LayerNorm {
     /// The layer whose parameters start with `prefix`.
     pub(super) fn load(loader: &Loader<'_>, prefix: &str) -> Result<Self> {
-        Ok(Self { gamma: loader.vector(&format!("{prefix}.weight"))?, beta: loader.vector(&format!("{prefix}.bias"))? })
+        let gamma = loader.vector(&format!("{prefix}.weight"))?;
+        loader.pipelines.norm(&gamma);
+        Ok(Self { gamma, beta: loader.vector(&format!("{prefix}.bias"))? })
     }
 
     /// `[n, c]` → `[n, c]`.
