@@ -2,8 +2,8 @@
 //! `out[o, t, i] = Σ_p dy[p, o] · x[source(p, t), i]` over all rows p. Of a linear layer there is one tap and p itself is
 //! the source; of a convolution it is `neighbors[p, t]`, and where that is absent there is nothing to add.
 //!
-//! Rows are cut into blocks whose sums are added up in order. How many there are depends on shapes only, so the
-//! same operands give the same bits.
+//! Rows are cut into blocks whose sums are added up in order. How many there are depends on shapes and, for the room
+//! they take, on what the device binds: the same operands on the same device give the same bits.
 
 use super::{
     column_sum::column_sum, ensure, linear::whole_quads, neighbor_table::ABSENT, outer::OuterSum, subm_conv::OFFSETS,
