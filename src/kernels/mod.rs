@@ -3,6 +3,7 @@
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
 mod activation;
+pub mod activation_backward;
 pub mod add;
 #[cfg(test)]
 pub(crate) mod agreement;
@@ -10,6 +11,7 @@ pub mod argmax;
 pub mod basis_mix;
 pub mod basis_mix_backward;
 pub mod cell_coords;
+pub mod column_sum;
 pub mod coord_max;
 #[cfg(test)]
 pub(crate) mod differences;
@@ -24,10 +26,13 @@ pub mod layer_norm;
 pub mod layer_norm_backward;
 pub mod linear;
 pub mod low_rank_delta;
+pub mod low_rank_delta_backward;
 mod math;
 pub mod neighbor_mask;
 pub mod neighbor_table;
+mod outer;
 pub mod patch_attention;
+pub mod patch_attention_backward;
 mod product;
 pub mod radix_sort;
 pub mod scan;
@@ -46,6 +51,7 @@ pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
 pub mod weight;
+pub mod weight_gradient;
 
 pub use activation::Activation;
 

@@ -7,7 +7,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::ops::Range;
+use std::{array, ops::Range};
 
 /// Most vectors of columns in a tile. The channels of the base configuration are multiples of 48, three of the widest.
 const VECTORS: usize = 3;
@@ -184,6 +184,24 @@ pub(super) fn multiply<S: Simd, const ROWS: usize, const WIDTH: usize>(
         }
     }
     *sums = tile;
+}
+
+/// `sums[r] += Σ_k row(r)[k] · by[k]`, `ROWS` rows at a time.
+#[inline(always)]
+pub(super) fn add_products<'a, S: Simd, const ROWS: usize, const WIDTH: usize>(
+    simd: S,
+    row: impl Fn(usize) -> &'a [f32],
+    by: &[[S::f32s; WIDTH]],
+    sums: &mut [[S::f32s; WIDTH]],
+) {
+    for (first, sums) in (0..).step_by(ROWS).zip(sums.chunks_mut(ROWS)) {
+        // The last row is multiplied again where a group is not full.
+        let last = sums.len() - 1;
+        let rows = array::from_fn(|r| row(first + r.min(last)));
+        let mut tile: [[S::f32s; WIDTH]; ROWS] = array::from_fn(|r| sums[r.min(last)]);
+        multiply::<S, ROWS, WIDTH>(simd, rows, by, &mut tile);
+        sums.copy_from_slice(&tile[..=last]);
+    }
 }
 
 /// The vector that starts at `at`, zeros past the end.
