@@ -10,6 +10,7 @@ pub mod argmax;
 pub mod basis_mix;
 pub mod cell_coords;
 pub mod coord_max;
+pub mod cross_entropy;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
@@ -18,6 +19,8 @@ pub(crate) mod key64;
 pub mod knn_normals;
 pub mod layer_norm;
 pub mod linear;
+pub mod loss;
+pub mod lovasz;
 pub mod low_rank_delta;
 mod math;
 pub mod neighbor_mask;
@@ -36,6 +39,7 @@ pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
 pub mod weight;
+pub mod weighted_mean;
 
 pub use activation::Activation;
 
