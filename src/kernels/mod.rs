@@ -2,7 +2,9 @@
 //!
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
+pub mod accumulate;
 mod activation;
+pub mod adamw;
 pub mod add;
 #[cfg(test)]
 pub(crate) mod agreement;
@@ -34,6 +36,7 @@ pub mod segment_mean;
 pub mod serialize;
 pub mod softmax;
 pub mod subm_conv;
+pub mod sum_squares;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod unique;
