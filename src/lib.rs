@@ -26,6 +26,7 @@ pub mod model;
 pub mod scan;
 mod segmenter;
 pub mod synth;
+pub mod train;
 
 pub use device::Device;
 pub use error::{Error, Result};

@@ -2,8 +2,10 @@
 //!
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
+pub mod accumulate;
 mod activation;
 pub mod activation_backward;
+pub mod adamw;
 pub mod add;
 #[cfg(test)]
 pub(crate) mod agreement;
@@ -13,6 +15,7 @@ pub mod basis_mix_backward;
 pub mod cell_coords;
 pub mod column_sum;
 pub mod coord_max;
+pub mod cross_entropy;
 #[cfg(test)]
 pub(crate) mod differences;
 pub mod drop_path;
@@ -25,6 +28,8 @@ pub mod knn_normals;
 pub mod layer_norm;
 pub mod layer_norm_backward;
 pub mod linear;
+pub mod loss;
+pub mod lovasz;
 pub mod low_rank_delta;
 pub mod low_rank_delta_backward;
 mod math;
@@ -46,12 +51,14 @@ pub mod slice_columns;
 pub mod softmax;
 pub mod softmax_backward;
 pub mod subm_conv;
+pub mod sum_squares;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
 pub mod weight;
 pub mod weight_gradient;
+pub mod weighted_mean;
 
 pub use activation::Activation;
 
