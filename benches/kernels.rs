@@ -125,8 +125,8 @@ fn attention(c: &mut Criterion, device: &Device) {
 }
 
 fn convolutions(c: &mut Criterion, device: &Device) {
-    // The first stage, and the fourth on its own grid, eight times as coarse.
-    for (channels, grid) in [(48, 0.02), (384, 0.16)] {
+    // The first stage of some sixty thousand voxels, and the fourth, whose grid is eight times as coarse.
+    for (channels, grid) in [(48, 0.04), (384, 0.32)] {
         let voxels = block_on(voxelize(device, &room(), grid)).expect("a room fits");
         let neighbors = voxels.neighbors().expect("a room fits");
         let (n, table) = (voxels.len(), block_on(neighbors.to_vec::<u32>()).expect("it can be read"));
@@ -135,7 +135,7 @@ fn convolutions(c: &mut Criterion, device: &Device) {
         let present = table.iter().filter(|entry| **entry != u32::MAX).count();
         let shape = format!("{n} voxels x {channels}");
         measure(c, device, "subm_conv", &shape, (2 * present * channels * channels) as u64, || {
-            subm_conv(&x, &weight, &bias, &neighbors).expect("the shapes fit")
+            subm_conv(&x, &weight, &bias, &neighbors, None).expect("the shapes fit")
         });
     }
 }
@@ -172,5 +172,6 @@ fn room() -> Vec<[f32; 3]> {
 }
 
 fn weigh(matrix: &Tensor, taps: usize) -> Weight {
-    Weight::new(matrix, taps).expect("the taps divide the columns")
+    let elements: Vec<f32> = block_on(matrix.to_vec()).expect("it is on a device");
+    Weight::from_slice(matrix.device(), matrix.rows(), taps, &elements).expect("the taps divide the columns")
 }

@@ -6,6 +6,7 @@
 // A workgroup sums 16 columns of one segment: 16 lanes stride over its members, then a fixed tree joins them.
 // A dispatch sees the rows [lo, hi) of the whole x; a later one adds its share to what the first wrote.
 #import dispatch
+#import lane_tree
 
 struct Params {
     segments: u32,
@@ -23,8 +24,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bounds: array<u32>;
 @group(0) @binding(4) var<storage, read> divisor: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
-
-var<workgroup> lane_sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -52,20 +51,13 @@ fn main(
             }
         }
     }
-    lane_sums[local] = sum;
-    workgroupBarrier();
-    for (var step = 8u; step > 0u; step >>= 1u) {
-        if lane < step {
-            lane_sums[local] += lane_sums[local + step * 16u];
-        }
-        workgroupBarrier();
-    }
+    sum = lane_tree(sum, local, 16u);
     if in_range && lane == 0u {
         var divide_by = f32(max(count, 1u));
         if params.has_divisor == 1u {
             divide_by = divisor[segment];
         }
-        var mean = lane_sums[local] / divide_by;
+        var mean = sum / divide_by;
         let at = segment * params.columns + column;
         if params.accumulate == 1u {
             mean += out[at];

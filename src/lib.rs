@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+#[cfg(not(target_arch = "wasm32"))]
 pub mod bench;
 pub mod check;
 pub mod device;
@@ -25,6 +26,7 @@ pub mod model;
 pub mod scan;
 mod segmenter;
 pub mod synth;
+pub mod train;
 
 pub use device::Device;
 pub use error::{Error, Result};

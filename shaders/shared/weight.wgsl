@@ -1,38 +1,23 @@
-// A weight buffer in f32, or in f16 or bf16 packed two to a word, at binding 2.
+// A weight at binding 2: f32, or f16 or bf16 packed two to a word, four neighbouring columns to a quad. Quads lie
+// [tap][inner][column quad], the last one of a row filled up with zeros.
 
 #ifdef WEIGHT_F16
-@group(0) @binding(2) var<storage, read> weight: array<u32>;
-fn weight_at(index: u32) -> f32 {
-    let pair = unpack2x16float(weight[index / 2u]);
-    return select(pair.x, pair.y, (index & 1u) == 1u);
-}
-// Four elements from an index divisible by four.
+@group(0) @binding(2) var<storage, read> weight: array<vec2<u32>>;
 fn weight_quad(index: u32) -> vec4<f32> {
-    return vec4(unpack2x16float(weight[index / 2u]), unpack2x16float(weight[index / 2u + 1u]));
+    let words = weight[index];
+    return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 #else
 #ifdef WEIGHT_BF16
-@group(0) @binding(2) var<storage, read> weight: array<u32>;
-fn weight_at(index: u32) -> f32 {
-    let word = weight[index / 2u];
-    return bitcast<f32>(select(word << 16u, word & 0xffff0000u, (index & 1u) == 1u));
-}
+@group(0) @binding(2) var<storage, read> weight: array<vec2<u32>>;
 fn weight_quad(index: u32) -> vec4<f32> {
-    let a = weight[index / 2u];
-    let b = weight[index / 2u + 1u];
-    return bitcast<vec4<f32>>(vec4(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+    let words = weight[index];
+    return bitcast<vec4<f32>>(vec4(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u));
 }
 #else
-#ifdef VEC4
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
 fn weight_quad(index: u32) -> vec4<f32> {
-    return weight[index / 4u];
-}
-#else
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-fn weight_at(index: u32) -> f32 {
     return weight[index];
 }
-#endif
 #endif
 #endif

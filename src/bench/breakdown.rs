@@ -15,6 +15,9 @@ use crate::{
 use pollster::block_on;
 use std::cell::RefCell;
 
+/// Seconds below which nothing is measured: a GPU's clock may tick slower than a kernel runs.
+const TICK: f64 = 1e-9;
+
 /// Both tables; empty where the device cannot measure.
 #[derive(Debug)]
 pub(super) struct Breakdown {
@@ -86,9 +89,9 @@ fn by_stage(parts: &[String], timings: &[Timing], is_gpu: bool) -> Vec<StageRow>
             rows.push(StageRow {
                 name: name.clone(),
                 seconds,
-                share: seconds / all,
+                share: seconds / all.max(TICK),
                 gflop: flops as f64 * 1e-9,
-                gflops: flops as f64 * 1e-9 / seconds.max(f64::MIN_POSITIVE),
+                gflops: flops as f64 * 1e-9 / seconds.max(TICK),
                 dispatches_per_block: most.filter(|_| is_gpu && stage_of(name).is_some()),
             });
         }
@@ -126,9 +129,8 @@ fn by_kernel(timings: &[Timing], peak_gflops: f64) -> Vec<KernelRow> {
         }
     }
     for row in &mut rows {
-        row.share = row.seconds / all;
-        // A clock's tick can be longer than a kernel.
-        row.gflops = row.gflop / row.seconds.max(1e-9);
+        row.share = row.seconds / all.max(TICK);
+        row.gflops = row.gflop / row.seconds.max(TICK);
         row.peak_share = row.gflops / peak_gflops;
     }
     rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));

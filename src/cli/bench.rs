@@ -1,12 +1,14 @@
 //! `pointtpa bench`: how fast, how much memory, and where both go.
 
+pub(crate) mod arguments;
 mod chart;
 mod compare;
 mod text;
 
 use pointtpa::bench::{Options, Report, Subject, bench};
 
-use super::arguments::{Bench, Global};
+use self::arguments::Bench;
+use super::arguments::Global;
 use super::exit::Outcome;
 use super::{choice, interrupt, results, screen};
 

@@ -119,6 +119,12 @@ impl Gpu {
         self.max_binding
     }
 
+    /// Whether the adapter is a program on a CPU, where loads that all invocations share are cheap and workgroup memory
+    /// is not; the portable tier takes the kernels of real GPUs there, too.
+    pub(crate) fn broadcasts(&self) -> bool {
+        self.tier == Tier::Native && self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
     /// The fault of the driver, if it reported one.
     pub(crate) fn check(&self) -> Result<()> {
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -217,6 +223,27 @@ impl Gpu {
 
     pub(super) fn handles(&self) -> (&wgpu::Device, &wgpu::Queue) {
         (&self.device, &self.queue)
+    }
+
+    /// Creates the pipelines of `variants` that are not there yet, side by side: a driver compiles each for some
+    /// milliseconds to tenths of a second, on one core.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn prepare(&self, variants: &[&'static Variant]) {
+        use rayon::prelude::*;
+        use std::collections::BTreeMap;
+
+        let entries = variants.iter().flat_map(|variant| variant.entries.iter().map(move |entry| (*variant, entry)));
+        let wanted: BTreeMap<Label, _> =
+            entries.map(|(v, entry)| ((v.kernel, v.name, entry.name), (v, entry))).collect();
+        let missing: Vec<_> = {
+            let pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+            wanted.into_iter().filter(|(label, _)| !pipelines.contains_key(label)).collect()
+        };
+        let made: Vec<_> = missing
+            .into_par_iter()
+            .map(|(label, (variant, entry))| (label, Arc::new(create_pipeline(&self.device, variant, entry))))
+            .collect();
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
     }
 
     /// The pipeline of an entry point, created on first use.

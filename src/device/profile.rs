@@ -1,7 +1,7 @@
 //! What a measured run is made of: every dispatch with its GPU time, every run of a twin with its time on the CPU.
 
 use super::command::Work;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Kernel, permutation and entry point of a dispatch.
 pub(super) type Label = (&'static str, &'static str, &'static str);
@@ -64,10 +64,6 @@ impl Stopwatch {
     pub(super) fn take(&mut self) -> Vec<Timing> {
         self.part = 0;
         std::mem::take(&mut self.timings)
-    }
-
-    pub(super) fn start() -> Instant {
-        Instant::now()
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Patches {
     pub divisor: Vec<f32>,
     /// The patch of every rank.
     pub patch_of_rank: Vec<u32>,
+    /// Where the ranks of each patch begin, and where the last one's end.
+    pub starts: Vec<u32>,
 }
 
 /// [`Patches`] on a device.
@@ -42,6 +44,8 @@ pub struct PatchTable {
     pub divisor: Tensor,
     /// `[n]` u32.
     pub patch_of_rank: Tensor,
+    /// `[p + 1]` u32.
+    pub starts: Tensor,
 }
 
 impl Patches {
@@ -56,7 +60,7 @@ impl Patches {
         }
         let scenes = || std::iter::once(0).chain(offsets.iter().copied()).zip(offsets.iter().copied());
         let largest = scenes().map(|(start, end)| end - start).max().unwrap_or(0);
-        let mut patches = Self::default();
+        let mut patches = Self { starts: vec![0], ..Self::default() };
         for (start, end) in scenes() {
             match rule {
                 PatchRule::Num(groups) => patches.padded(start, end, groups, largest.div_ceil(groups)),
@@ -92,6 +96,7 @@ impl Patches {
 
     fn push(&mut self, mean: std::ops::Range<usize>, divisor: usize, members: std::ops::Range<usize>) {
         self.patch_of_rank.extend(members.map(|_| self.ranges.len() as u32));
+        self.starts.push(self.patch_of_rank.len() as u32);
         self.ranges.push([mean.start as u32, mean.end as u32]);
         // The sum of no points is zero, whatever divides it.
         self.divisor.push(divisor.max(1) as f32);
@@ -103,6 +108,7 @@ impl Patches {
             ranges: Tensor::from_slice(device, &[self.ranges.len(), 2], self.ranges.as_flattened())?,
             divisor: Tensor::from_slice(device, &[self.divisor.len()], &self.divisor)?,
             patch_of_rank: Tensor::from_slice(device, &[self.patch_of_rank.len()], &self.patch_of_rank)?,
+            starts: Tensor::from_slice(device, &[self.starts.len()], &self.starts)?,
         })
     }
 }
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(patches.ranges, [[0, 3], [3, 6], [6, 7], [7, 9], [9, 9], [9, 9]]);
         assert_eq!(patches.divisor, [3.0; 6]);
         assert_eq!(patches.patch_of_rank, [0, 0, 0, 1, 1, 1, 2, 3, 3]);
+        assert_eq!(patches.starts, [0, 3, 6, 7, 9, 9, 9]);
     }
 
     #[test]
@@ -164,6 +171,12 @@ mod tests {
                 let patches = Patches::new(rule, &offsets).unwrap();
                 prop_assert_eq!(patches.patch_of_rank.len(), offsets[offsets.len() - 1]);
                 prop_assert!(patches.patch_of_rank.is_sorted());
+                for (patch, ranks) in patches.starts.windows(2).enumerate() {
+                    let members = &patches.patch_of_rank[ranks[0] as usize..ranks[1] as usize];
+                    prop_assert!(members.iter().all(|p| *p as usize == patch));
+                }
+                // What `segment_mean_backward` finds a rank's ranges by.
+                prop_assert!(patches.ranges.is_sorted_by_key(|r| r[0]) && patches.ranges.is_sorted_by_key(|r| r[1]));
                 for (rank, patch) in patches.patch_of_rank.iter().enumerate() {
                     let end = *offsets.iter().find(|end| rank < **end).unwrap() as u32;
                     let [from, to] = patches.ranges[*patch as usize];

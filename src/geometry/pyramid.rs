@@ -6,12 +6,13 @@
 use super::windows::Windows;
 use crate::{
     Error, Result,
-    device::{DType, Tensor},
+    device::{DType, Device, Tensor},
     kernels::{
         cell_coords::cell_coords,
         coord_max::coord_max,
         expect::{self, Size::Is},
         invert_permutation::invert_permutation,
+        neighbor_mask::{self, neighbor_mask},
         neighbor_table::neighbor_table,
         radix_sort::radix_sort,
         serialize::{Curve, MAX_DEPTH, serialize},
@@ -56,6 +57,9 @@ pub struct Stage {
     pub inverses: Tensor,
     /// `[n, 27]` u32: see [`neighbor_table`].
     pub neighbors: Tensor,
+    /// `[n]` u32: the points, those with the same neighbours next to each other; on a GPU only, where a convolution's
+    /// workgroups skip what none of their points has.
+    pub neighbor_order: Option<Tensor>,
     /// The attention windows, in ranks.
     pub windows: Windows,
     /// How the points of the finer stage became these; `None` in the first stage.
@@ -145,9 +149,18 @@ impl Points {
         let raster = radix_sort(&serialize(&grid_coord, &batch, depth, 1, &[Curve::Raster])?, raster_bits)?;
         let n = batch.rows();
         let (keys, order) = (raster.keys.reshaped(&[n, 2])?, raster.order.reshaped(&[n])?);
+        let neighbors = neighbor_table(&keys, &order, &grid_coord, &batch, depth)?;
+        let neighbor_order = match batch.device() {
+            Device::Cpu(_) => None,
+            Device::Gpu(_) => {
+                let sorted = radix_sort(&neighbor_mask(&neighbors)?, neighbor_mask::BITS)?;
+                Some(sorted.order.reshaped(&[n])?)
+            }
+        };
         Ok(Stage {
             inverses: invert_permutation(&orders)?,
-            neighbors: neighbor_table(&keys, &order, &grid_coord, &batch, depth)?,
+            neighbors,
+            neighbor_order,
             windows: Windows::new(batch.device(), &offsets, spec.patch_size)?,
             grid_coord,
             batch,

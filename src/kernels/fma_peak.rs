@@ -94,7 +94,7 @@ impl WithSimd for Chains<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::agreement::agree;
+    use crate::kernels::agreement::agree_split;
 
     /// The formula in f64.
     fn naive(i: usize, rounds: u32) -> f64 {
@@ -111,7 +111,8 @@ mod tests {
             // After more rounds all elements are the same.
             for rounds in [0, 1, 2] {
                 // A step rounds once or twice; 12 chains below 20, 16 steps of a factor below 1.
-                let result = agree(1e-6, |device| fma_peak(device, n, rounds).unwrap());
+                let whole = (4 * n).max(256) as u64;
+                let result = agree_split(1e-6, whole, |device| fma_peak(device, n, rounds).unwrap());
                 let step = (n / 1000).max(1);
                 for i in (0..n).step_by(step) {
                     let expected = naive(i, rounds);

@@ -23,7 +23,18 @@ use crate::{
 use pulp::{Arch, Simd, WithSimd};
 use std::{array, ops::Range};
 
-params!(linear { rows: u32, columns: u32, inner: u32, activation: u32, has_bias: u32, has_residual: u32 });
+params!(linear {
+    rows: u32,
+    columns: u32,
+    inner: u32,
+    activation: u32,
+    has_bias: u32,
+    has_residual: u32,
+    rank: u32,
+    inverse_base: u32,
+    one_patch: u32,
+    scale: f32,
+});
 
 /// What follows the product.
 #[derive(Clone, Copy, Default)]
@@ -37,9 +48,6 @@ pub struct Epilogue<'a> {
     /// Added after the activation, `[n, o]`; not together with both a delta and an activation.
     pub residual: Option<&'a Tensor>,
 }
-
-/// The side of the block of outputs that one workgroup computes.
-pub(super) const BLOCK: usize = 64;
 
 /// `x` `[n, i]`, `weight` `[o, i]` → `[n, o]`.
 pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Tensor> {
@@ -67,52 +75,107 @@ pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Ten
             });
         }
         Device::Gpu(device) => match epilogue.delta {
-            Some(delta) => {
+            Some(delta) if !fuses_delta(weight, epilogue.residual.is_some()) => {
                 gpu(device, x, weight, Epilogue { delta: None, activation: Activation::None, ..epilogue }, &out)?;
                 return low_rank_delta(&out, delta, epilogue.activation);
             }
-            None => gpu(device, x, weight, epilogue, &out)?,
+            _ => gpu(device, x, weight, epilogue, &out)?,
         },
     }
     Ok(out)
 }
 
-/// The permutation for a weight: its type, and whether four inner elements can be read at once.
-pub(super) fn variant(weight: DType, inner: usize, table: [&'static Variant; 6]) -> &'static Variant {
-    let kind = match weight {
-        DType::F16 => 2,
-        DType::BF16 => 4,
-        _ => 0,
+/// Whether rows of both operands can be read four elements at a time.
+pub(super) fn whole_quads(inner: usize, columns: usize) -> bool {
+    inner.is_multiple_of(4) && columns.is_multiple_of(4)
+}
+
+/// Whether a GPU adds a delta in the epilogue: there is a binding for it or for a residual, and it comes in quads.
+pub(crate) fn fuses_delta(weight: &Weight, has_residual: bool) -> bool {
+    !has_residual && whole_quads(weight.inner(), weight.outputs())
+}
+
+/// Rows and columns that a workgroup computes: see `shaders/shared/broadcast_product.wgsl` and `tile_product.wgsl`.
+fn block(gpu: &Gpu) -> [usize; 2] {
+    if gpu.broadcasts() { [128, 16] } else { [64, 64] }
+}
+
+/// The permutation for an adapter, a weight and a shape.
+pub(crate) fn variant(gpu: &Gpu, weight: &Weight, has_delta: bool) -> &'static Variant {
+    use table::{
+        BROADCAST_BF16, BROADCAST_BF16_DELTA, BROADCAST_BF16_VEC4, BROADCAST_F16, BROADCAST_F16_DELTA,
+        BROADCAST_F16_VEC4, BROADCAST_F32, BROADCAST_F32_DELTA, BROADCAST_F32_VEC4, TILE_BF16, TILE_BF16_DELTA,
+        TILE_BF16_VEC4, TILE_F16, TILE_F16_DELTA, TILE_F16_VEC4, TILE_F32, TILE_F32_DELTA, TILE_F32_VEC4,
     };
-    table[kind + usize::from(inner.is_multiple_of(4))]
+    let of_type = |f32: [_; 2], f16: [_; 2], bf16: [_; 2]| {
+        let [tile, broadcast] = match weight.dtype() {
+            DType::F16 => f16,
+            DType::BF16 => bf16,
+            _ => f32,
+        };
+        if gpu.broadcasts() { broadcast } else { tile }
+    };
+    match (has_delta, whole_quads(weight.inner(), weight.outputs())) {
+        (true, _) => of_type(
+            [&TILE_F32_DELTA, &BROADCAST_F32_DELTA],
+            [&TILE_F16_DELTA, &BROADCAST_F16_DELTA],
+            [&TILE_BF16_DELTA, &BROADCAST_BF16_DELTA],
+        ),
+        (false, true) => of_type(
+            [&TILE_F32_VEC4, &BROADCAST_F32_VEC4],
+            [&TILE_F16_VEC4, &BROADCAST_F16_VEC4],
+            [&TILE_BF16_VEC4, &BROADCAST_BF16_VEC4],
+        ),
+        (false, false) => {
+            of_type([&TILE_F32, &BROADCAST_F32], [&TILE_F16, &BROADCAST_F16], [&TILE_BF16, &BROADCAST_BF16])
+        }
+    }
 }
 
 fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>, out: &Tensor) -> Result<()> {
-    let (rows, inner, columns) = (x.rows(), x.columns(), out.columns());
-    let all = [&table::F32, &table::F32_VEC4, &table::F16, &table::F16_VEC4, &table::BF16, &table::BF16_VEC4];
-    let work_per_row = 2 * (inner * columns) as u64;
-    for chunk in row_chunks(rows, x.row_bytes().max(out.row_bytes()), work_per_row, gpu.max_binding()) {
+    let (inner, columns) = (x.columns(), out.columns());
+    let Epilogue { bias, delta, activation, residual } = epilogue;
+    let work_per_row = 2 * ((inner + delta.map_or(0, |delta| delta.z.columns())) * columns) as u64;
+    let patches = delta.and_then(|delta| delta.patches);
+    let [block_rows, block_columns] = block(gpu);
+    let widest = x.row_bytes().max(out.row_bytes()).max(delta.map_or(0, |delta| delta.z.row_bytes()));
+    for chunk in row_chunks(x.rows(), widest, work_per_row, gpu.max_binding()) {
         let params = Params {
             rows: chunk.len() as u32,
             columns: columns as u32,
             inner: inner as u32,
-            activation: epilogue.activation.code(),
-            has_bias: u32::from(epilogue.bias.is_some()),
-            has_residual: u32::from(epilogue.residual.is_some()),
+            activation: activation.code(),
+            has_bias: u32::from(bias.is_some()),
+            has_residual: u32::from(residual.is_some()),
+            rank: delta.map_or(0, |delta| delta.z.columns()) as u32,
+            inverse_base: patches.map_or(0, |patches| patches.row * x.rows() + chunk.start) as u32,
+            one_patch: u32::from(patches.is_none()),
+            scale: delta.map_or(0.0, |delta| delta.scale),
         };
+        // What is absent is not read: any buffer fills its place.
+        let nothing = || Bind::all(weight.tensor());
+        let mut bind = vec![
+            Bind::rows(x, chunk.clone()),
+            nothing(),
+            bias.map_or_else(nothing, Bind::all),
+            match (delta, residual) {
+                (Some(delta), _) => Bind::rows(delta.z, chunk.clone()),
+                (None, Some(residual)) => Bind::rows(residual, chunk.clone()),
+                (None, None) => nothing(),
+            },
+            Bind::rows(out, chunk.clone()),
+        ];
+        if let Some(delta) = delta {
+            bind.push(Bind::all(delta.a));
+            bind.push(patches.map_or_else(nothing, |patches| Bind::all(patches.inverse)));
+            bind.push(patches.map_or_else(nothing, |patches| Bind::all(patches.patch_of_rank)));
+        }
         gpu.dispatch(&Dispatch {
-            variant: variant(weight.dtype(), inner, all),
+            variant: variant(gpu, weight, delta.is_some()),
             entry: "main",
-            bind: &[
-                Bind::rows(x, chunk.clone()),
-                Bind::all(weight.tensor()),
-                // What is absent is not read: any buffer fills its place.
-                Bind::all(epilogue.bias.unwrap_or(weight.tensor())),
-                epilogue.residual.map_or(Bind::all(weight.tensor()), |residual| Bind::rows(residual, chunk.clone())),
-                Bind::rows(out, chunk.clone()),
-            ],
+            bind: &bind,
             params: bytemuck::bytes_of(&params),
-            groups: (chunk.len().div_ceil(BLOCK) * columns.div_ceil(BLOCK)) as u32,
+            groups: (chunk.len().div_ceil(block_rows) * columns.div_ceil(block_columns)) as u32,
             work: Work::Flops(work_per_row * chunk.len() as u64),
         })?;
     }
@@ -140,25 +203,39 @@ fn cpu(x: &[f32], weight: &Weight, epilogue: Epilogue<'_>, out: &mut [f32]) {
     let tiles = Tiles::tap(weight.tensor().host(), 0, columns, inner);
     let run = |first_row: usize, range: Range<usize>, out: &mut [f32]| {
         let columns = columns_of(&range, columns);
-        let x = &x[first_row * inner..];
-        Arch::new().dispatch(Block { x, inner, tiles, range, first_row, finish: &finish, columns, out });
+        let operand = Operand { x, inner, order: None };
+        Arch::new().dispatch(Block { operand, tiles, range, first_row, finish: &finish, columns, out });
     };
     let block = (CPU_BLOCK / inner.max(1)).clamp(64, 1024).next_multiple_of(8);
     in_blocks(out, columns, FEW_ROWS, block, run);
 }
 
+/// The rows of a product, as they lie or in an order.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) inner: usize,
+    pub(super) order: Option<&'a [u32]>,
+}
+
+impl<'a> Operand<'a> {
+    #[inline(always)]
+    fn row(&self, row: usize) -> &'a [f32] {
+        let at = self.order.map_or(row, |order| order[row] as usize);
+        &self.x[at * self.inner..][..self.inner]
+    }
+}
+
 /// A block of rows times some tiles of the weight.
-struct Block<'a> {
-    /// From the block's first row on.
-    x: &'a [f32],
-    inner: usize,
-    tiles: Tiles<'a>,
-    range: Range<usize>,
-    first_row: usize,
-    finish: &'a Finish<'a>,
+pub(super) struct Block<'a> {
+    pub(super) operand: Operand<'a>,
+    pub(super) tiles: Tiles<'a>,
+    pub(super) range: Range<usize>,
+    pub(super) first_row: usize,
+    pub(super) finish: &'a Finish<'a>,
     /// Columns that `out` holds.
-    columns: Range<usize>,
-    out: &'a mut [f32],
+    pub(super) columns: Range<usize>,
+    pub(super) out: &'a mut [f32],
 }
 
 impl WithSimd for Block<'_> {
@@ -166,12 +243,13 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        if self.inner == 0 {
+        let inner = self.operand.inner;
+        if inner == 0 {
             // Nothing to add up: what follows the product is all there is.
             self.empty(simd);
         }
         for tile in self.range.clone() {
-            with_tile(simd, &self.tiles.tile::<S>(tile), self.inner, &mut self);
+            with_tile(simd, &self.tiles.tile::<S>(tile), inner, &mut self);
         }
     }
 }
@@ -204,7 +282,7 @@ impl<S: Simd> TileWork<S> for Block<'_> {
         for first in (0..rows).step_by(ROWS) {
             let count = ROWS.min(rows - first);
             // The last rows are multiplied again where a group is not full.
-            let x = array::from_fn(|r| &self.x[(first + r.min(count - 1)) * self.inner..][..self.inner]);
+            let x = array::from_fn(|r| self.operand.row(self.first_row + first + r.min(count - 1)));
             let mut sums = [[simd.splat_f32s(0.0); WIDTH]; ROWS];
             multiply::<S, ROWS, WIDTH>(simd, x, weights, &mut sums);
             for (r, sums) in sums.iter_mut().enumerate().take(count) {
@@ -215,13 +293,14 @@ impl<S: Simd> TileWork<S> for Block<'_> {
 }
 
 /// The epilogue, applied to sums while they are in registers.
-struct Finish<'a> {
-    columns: usize,
-    bias: Option<&'a [f32]>,
+#[derive(Default)]
+pub(super) struct Finish<'a> {
+    pub(super) columns: usize,
+    pub(super) bias: Option<&'a [f32]>,
     /// With its `a` as `[patch, rank, columns]`.
-    delta: Option<(LowRank<'a>, &'a [f32])>,
-    activation: Activation,
-    residual: Option<&'a [f32]>,
+    pub(super) delta: Option<(LowRank<'a>, &'a [f32])>,
+    pub(super) activation: Activation,
+    pub(super) residual: Option<&'a [f32]>,
 }
 
 impl Finish<'_> {
@@ -258,12 +337,13 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::{agree, agree_split},
+        low_rank_delta::PatchOf,
         testing::{Noise, put},
     };
     use half::{bf16, f16};
 
     fn weigh(device: &Device, shape: [usize; 2], weight: &[f32]) -> Weight {
-        Weight::new(&put(device, &shape, weight), 1).unwrap()
+        Weight::from_slice(device, shape[0], 1, weight).unwrap()
     }
 
     /// The formula in f64, element by element.
@@ -307,6 +387,38 @@ mod tests {
     }
 
     #[test]
+    fn a_fused_delta_is_the_delta_after_the_product() {
+        // Whole quads, where a GPU fuses it, and not.
+        for [n, i, o, rank] in [[300, 16, 24, 16], [65, 8, 12, 3], [70, 9, 5, 2]] {
+            let mut noise = Noise::new((n + i) as u64);
+            let (x, weight, bias) = (noise.floats(n * i), noise.floats(o * i), noise.floats(o));
+            let (z, a) = (noise.floats(n * rank), noise.floats(4 * o * rank));
+            let ranks: Vec<u32> = (0..2 * n).map(|at| ((at * 7) % n) as u32).collect();
+            let patches: Vec<u32> = (0..n).map(|_| noise.below(4) as u32).collect();
+            for (one_patch, activation) in [(false, Activation::Gelu), (true, Activation::None)] {
+                let run = |fused: bool| {
+                    agree_split(2e-5, (4 * o * i.max(64)).max(4 << 10) as u64, |device| {
+                        let (inverse, patch_of_rank) = (put(device, &[2, n], &ranks), put(device, &[n], &patches));
+                        let place = PatchOf { inverse: &inverse, row: 1, patch_of_rank: &patch_of_rank };
+                        let (z, a) = (put(device, &[n, rank], &z), put(device, &[4, o, rank], &a));
+                        let delta = LowRank { z: &z, a: &a, patches: (!one_patch).then_some(place), scale: 0.5 };
+                        let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
+                        let (weight, bias) = (weigh(device, [o, i], &weight), Some(&bias));
+                        if fused {
+                            let delta = Some(delta);
+                            return linear(&x, &weight, Epilogue { bias, delta, activation, residual: None }).unwrap();
+                        }
+                        let y = linear(&x, &weight, Epilogue { bias, ..Epilogue::default() }).unwrap();
+                        low_rank_delta(&y, delta, activation).unwrap()
+                    })
+                };
+                // Another order of summation over some forty products below 1.
+                assert!(run(true).iter().zip(&run(false)).all(|(a, b)| (a - b).abs() < 1e-5));
+            }
+        }
+    }
+
+    #[test]
     fn packed_weights_are_widened_exactly() {
         for [n, i, o] in [[33, 16, 24], [5, 9, 3]] {
             let mut noise = Noise::new(7);
@@ -320,8 +432,8 @@ mod tests {
             ];
             for (dtype, bytes, wide) in packed {
                 let from_packed = agree(1e-5, |device| {
-                    let weight = Tensor::from_bytes(device, &[o, i], dtype, bytes).unwrap();
-                    linear(&put(device, &[n, i], &x), &Weight::new(&weight, 1).unwrap(), Epilogue::default()).unwrap()
+                    let weight = Weight::from_bytes(device, o, 1, dtype, bytes).unwrap();
+                    linear(&put(device, &[n, i], &x), &weight, Epilogue::default()).unwrap()
                 });
                 let from_wide = agree(1e-5, |device| {
                     linear(&put(device, &[n, i], &x), &weigh(device, [o, i], &wide), Epilogue::default()).unwrap()
@@ -344,8 +456,8 @@ mod tests {
     #[test]
     fn operands_that_do_not_fit_are_named() {
         let device = Device::cpu();
-        let (x, weight) = (put(&device, &[2, 3], &[0.0f32; 6]), put(&device, &[4, 2], &[0.0f32; 8]));
-        let error = linear(&x, &Weight::new(&weight, 1).unwrap(), Epilogue::default()).unwrap_err().to_string();
+        let (x, weight) = (put(&device, &[2, 3], &[0.0f32; 6]), weigh(&device, [4, 2], &[0.0f32; 8]));
+        let error = linear(&x, &weight, Epilogue::default()).unwrap_err().to_string();
         assert_eq!(error, "kernel linear: x [2, 3] against Weight [4, 1 x 2] F32");
     }
 }

@@ -126,7 +126,7 @@ fn gpu(gpu: &Gpu, y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &
     let LowRank { z, a, patches, scale } = delta;
     let (columns, rank) = (y.columns(), z.columns());
     let work_per_row = (2 * columns * rank) as u64;
-    for rows in row_chunks(y.rows(), y.row_bytes(), work_per_row, gpu.max_binding()) {
+    for rows in row_chunks(y.rows(), y.row_bytes().max(z.row_bytes()), work_per_row, gpu.max_binding()) {
         let params = Params {
             rows: rows.len() as u32,
             columns: columns as u32,

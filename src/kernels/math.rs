@@ -8,7 +8,8 @@ use pulp::Simd;
 pub(super) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Adding 1.5 * 2^23 + 127 leaves the biased exponent of 2^round(x) in the low bits.
     let round = simd.splat_f32s(12_582_912.0 + 127.0);
-    let x = simd.max_f32s(x, simd.splat_f32s(-100.0));
+    // In this order x86 lets a NaN through.
+    let x = simd.max_f32s(simd.splat_f32s(-100.0), x);
     let biased = simd.add_f32s(x, round);
     let r = simd.sub_f32s(x, simd.sub_f32s(biased, round));
     // 2^r on [-1/2, 1/2], within 1.1e-7: of least relative error among those that are 1 at 0 and rise by ln 2.
@@ -45,6 +46,20 @@ pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 pub(super) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let half = simd.mul_f32s(x, simd.splat_f32s(0.5));
     simd.mul_add_e_f32s(half, erf(simd, simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2))), half)
+}
+
+/// Φ(x) + x φ(x), the derivative of [`gelu`], in every lane.
+#[inline(always)]
+pub(super) fn gelu_slope<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let half = simd.splat_f32s(0.5);
+    let below =
+        simd.mul_add_e_f32s(half, erf(simd, simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2))), half);
+    // Past 16 the second term is zero, and its square must not overflow.
+    let near = simd.min_f32s(simd.max_f32s(x, simd.splat_f32s(-16.0)), simd.splat_f32s(16.0));
+    let exponent = simd.mul_f32s(simd.mul_f32s(near, near), simd.splat_f32s(-0.5 * std::f32::consts::LOG2_E));
+    // 1 / sqrt(2 pi)
+    let bell = simd.mul_f32s(exp2(simd, exponent), simd.splat_f32s(0.398_942_3));
+    simd.mul_add_e_f32s(near, bell, below)
 }
 
 /// The polynomial with these coefficients, highest power first.

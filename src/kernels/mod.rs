@@ -2,14 +2,23 @@
 //!
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
+pub mod accumulate;
 mod activation;
+pub mod activation_backward;
+pub mod adamw;
 pub mod add;
 #[cfg(test)]
 pub(crate) mod agreement;
 pub mod argmax;
 pub mod basis_mix;
+pub mod basis_mix_backward;
 pub mod cell_coords;
+pub mod column_sum;
 pub mod coord_max;
+pub mod cross_entropy;
+#[cfg(test)]
+pub(crate) mod differences;
+pub mod drop_path;
 pub(crate) mod expect;
 pub mod fma_peak;
 pub mod gather_rows;
@@ -17,24 +26,39 @@ pub mod invert_permutation;
 pub(crate) mod key64;
 pub mod knn_normals;
 pub mod layer_norm;
+pub mod layer_norm_backward;
 pub mod linear;
+pub mod loss;
+pub mod lovasz;
 pub mod low_rank_delta;
+pub mod low_rank_delta_backward;
 mod math;
+pub mod neighbor_mask;
 pub mod neighbor_table;
+mod outer;
 pub mod patch_attention;
+pub mod patch_attention_backward;
 mod product;
 pub mod radix_sort;
 pub mod scan;
 pub mod segment_max;
+pub mod segment_max_backward;
 pub mod segment_mean;
+pub mod segment_mean_backward;
+pub mod segment_sum;
 pub mod serialize;
+pub mod slice_columns;
 pub mod softmax;
+pub mod softmax_backward;
 pub mod subm_conv;
+pub mod sum_squares;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod unique;
 pub mod voxel_key;
 pub mod weight;
+pub mod weight_gradient;
+pub mod weighted_mean;
 
 pub use activation::Activation;
 

@@ -80,15 +80,30 @@ fn twin(keys: &Tensor, order: &Tensor, grid: &Tensor, batch: &Tensor, depth: u32
     let (grid, batch) = (grid.host::<i32>(), batch.host::<u32>());
     let side = 1i64 << depth;
     table.host_mut::<u32>().par_chunks_mut(27).enumerate().for_each(|(i, row)| {
-        for (offset, entry) in row.iter_mut().enumerate() {
-            let step = [offset / 9, offset / 3 % 3, offset % 3];
-            let cell: [i64; 3] = std::array::from_fn(|axis| i64::from(grid[3 * i + axis]) + step[axis] as i64 - 1);
-            *entry = ABSENT;
-            if cell.iter().all(|v| (0..side).contains(v)) {
-                let key = cell.iter().fold(u64::from(batch[i]), |key, v| key << depth | *v as u64);
-                let place = keys.partition_point(|other| key64::join(*other) < key);
-                if keys.get(place).is_some_and(|other| key64::join(*other) == key) {
-                    *entry = order[place];
+        let centre: [i64; 3] = std::array::from_fn(|axis| i64::from(grid[3 * i + axis]));
+        for (line, entries) in row.chunks_exact_mut(3).enumerate() {
+            entries.fill(ABSENT);
+            let (x, y) = (centre[0] + line as i64 / 3 - 1, centre[1] + line as i64 % 3 - 1);
+            if !(0..side).contains(&x) || !(0..side).contains(&y) {
+                continue;
+            }
+            let line = ((u64::from(batch[i]) << depth | x as u64) << depth | y as u64) << depth;
+            // The cells of a line follow each other in the sorted keys: what lies before one lies before the next.
+            let mut rest = 0;
+            for (entry, z) in entries.iter_mut().zip(centre[2] - 1..) {
+                if !(0..side).contains(&z) {
+                    continue;
+                }
+                let key = line | z as u64;
+                // After the first search the cell, if it is there, is the next or nearly so.
+                let near = keys[rest..].iter().take(2).position(|other| key64::join(*other) >= key);
+                rest += match near.filter(|_| rest > 0) {
+                    Some(near) => near,
+                    None => keys[rest..].partition_point(|other| key64::join(*other) < key),
+                };
+                if keys.get(rest).is_some_and(|other| key64::join(*other) == key) {
+                    // The first of the points that share the cell.
+                    *entry = order[rest];
                 }
             }
         }
@@ -129,6 +144,23 @@ mod tests {
             }
         }
         (grid, batch)
+    }
+
+    #[test]
+    fn many_points_of_one_cell_and_cells_below_zero_are_no_trouble() {
+        let grid: Vec<i32> = [3, 3, 3].repeat(20_000).into_iter().chain([0, 0, -2, 3, 3, 4]).collect();
+        let batch = vec![0u32; grid.len() / 3];
+        // Keys are made of what is not negative.
+        let device = cpu();
+        let cells: Vec<i32> = grid.iter().map(|v| (*v).max(0)).collect();
+        let n = batch.len();
+        let codes = serialize(&put(&device, &[n, 3], &cells), &put(&device, &[n], &batch), 3, 1, &[Curve::Raster]);
+        let sorted = radix_sort(&codes.unwrap(), 9).unwrap();
+        let (keys, order) = (sorted.keys.reshaped(&[n, 2]).unwrap(), sorted.order.reshaped(&[n]).unwrap());
+        let (grid, batch) = (put(&device, &[n, 3], &grid), put(&device, &[n], &batch));
+        let table: Vec<u32> = get(&neighbor_table(&keys, &order, &grid, &batch, 3).unwrap());
+        assert_eq!((table[13], table[14]), (0, n as u32 - 1));
+        assert!(table[20_000 * 27..20_001 * 27].iter().all(|entry| *entry == ABSENT));
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn attend(
             windows: (end - first) as u32,
         };
         gpu.dispatch(&Dispatch {
-            variant: variant(head_dim),
+            variant: variant(gpu, head_dim),
             entry: "main",
             bind: &[
                 Bind::all(qkv),
@@ -174,8 +174,10 @@ fn attend(
     Ok(())
 }
 
-fn variant(head_dim: usize) -> &'static Variant {
+/// The permutation for an adapter and a head dimension of at most [`MAX_GPU_HEAD_DIM`].
+pub(crate) fn variant(gpu: &Gpu, head_dim: usize) -> &'static Variant {
     match head_dim {
+        16 if gpu.broadcasts() => &table::BROADCAST_D16,
         8 => &table::D8,
         16 => &table::D16,
         32 => &table::D32,
@@ -345,6 +347,20 @@ mod tests {
                 assert!((f64::from(result[at]) - expected).abs() < 1e-5, "n {n}, d {d}: {} {expected}", result[at]);
             }
         }
+    }
+
+    #[test]
+    fn a_query_that_is_not_a_number_stays_one_and_alone() {
+        let (n, d) = (40, 16);
+        let mut qkv = Noise::new(3).floats(n * 3 * d);
+        qkv[7 * 3 * d] = f32::NAN;
+        let ranks: Vec<u32> = (0..n as u32).collect();
+        let (device, windows) = (Device::cpu(), windows(n, n));
+        let table = put(&device, &[1, 4], bytemuck::cast_slice::<Window, u32>(&windows));
+        let order = put(&device, &[1, n], &ranks);
+        let qkv = put(&device, &[n, 3 * d], &qkv);
+        let out: Vec<f32> = get(&patch_attention(&qkv, 1, 0.25, &order, &order, 0, &windows, &table).unwrap());
+        assert!(out.chunks_exact(d).enumerate().all(|(i, row)| row.iter().all(|v| v.is_nan() == (i == 7))));
     }
 
     #[test]

@@ -7,9 +7,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::ops::Range;
+use std::{array, ops::Range};
 
-/// Vectors of columns in a tile; channel counts are multiples of 48, which is three of the widest vectors.
+/// Most vectors of columns in a tile. The channels of the base configuration are multiples of 48, three of the widest.
 const VECTORS: usize = 3;
 
 /// Lanes of this machine's vectors.
@@ -31,22 +31,31 @@ pub(super) fn tiled_len(outputs: usize, taps: usize, inner: usize) -> usize {
     taps * inner * outputs.next_multiple_of(lanes())
 }
 
-/// Lays out `matrix` `[outputs, taps, inner]` as `[tap][tile][inner][column]`, the last tile as narrow as whole vectors
-/// allow and filled up with zeros.
+/// The vectors of columns of tile `index`: as few tiles as [`VECTORS`] allows, whose widths differ by one at most.
+#[inline(always)]
+fn tile_vectors(index: usize, outputs: usize, lanes: usize) -> Range<usize> {
+    let vectors = outputs.div_ceil(lanes);
+    let tiles = vectors.div_ceil(VECTORS).max(1);
+    index * vectors / tiles..(index + 1) * vectors / tiles
+}
+
+/// Lays out `matrix` `[outputs, taps, inner]` as `[tap][tile][inner][column]`, filled up with zeros to whole vectors.
 pub(super) fn tile_weight(matrix: &[f32], outputs: usize, taps: usize, inner: usize, tiles: &mut [f32]) {
     if tiles.is_empty() {
         return;
     }
-    let padded = outputs.next_multiple_of(lanes());
-    let width = VECTORS * lanes();
-    tiles.par_chunks_mut(inner * padded).enumerate().for_each(|(tap, tiles)| {
-        for (tile, tiles) in tiles.chunks_mut(inner * width).enumerate() {
-            let width = tiles.len() / inner;
+    let lanes = lanes();
+    let padded = outputs.next_multiple_of(lanes);
+    tiles.par_chunks_mut(inner * padded).enumerate().for_each(|(tap, weights)| {
+        for tile in 0..Tiles::count(outputs) {
+            let vectors = tile_vectors(tile, outputs, lanes);
+            let (first, width) = (vectors.start * lanes, vectors.len() * lanes);
+            let tile = &mut weights[first * inner..][..width * inner];
             for column in 0..width {
-                let output = tile * VECTORS * lanes() + column;
-                let weights = (output < outputs).then(|| &matrix[(output * taps + tap) * inner..][..inner]);
+                let output = first + column;
+                let row = (output < outputs).then(|| &matrix[(output * taps + tap) * inner..][..inner]);
                 for k in 0..inner {
-                    tiles[k * width + column] = weights.map_or(0.0, |weights| weights[k]);
+                    tile[k * width + column] = row.map_or(0.0, |row| row[k]);
                 }
             }
         }
@@ -82,16 +91,17 @@ impl<'a> Tiles<'a> {
     /// Tile `index`.
     #[inline(always)]
     pub(super) fn tile<S: Simd>(self, index: usize) -> Tile<'a> {
-        let column = index * VECTORS * S::F32_LANES;
-        let width = (VECTORS * S::F32_LANES).min(self.outputs.next_multiple_of(S::F32_LANES) - column);
+        let vectors = tile_vectors(index, self.outputs, S::F32_LANES);
+        let (column, width) = (vectors.start * S::F32_LANES, vectors.len() * S::F32_LANES);
         Tile { column, weights: &self.weights[column * self.inner..][..width * self.inner] }
     }
 }
 
 /// Columns that tiles `range` of a weight cover.
 pub(super) fn columns_of(range: &Range<usize>, outputs: usize) -> Range<usize> {
-    let width = VECTORS * lanes();
-    range.start * width..(range.end * width).min(outputs)
+    let lanes = lanes();
+    let first = |tile| tile_vectors(tile, outputs, lanes).start * lanes;
+    first(range.start)..first(range.end).min(outputs)
 }
 
 /// Shares out `out`, rows of `columns`, to the threads: `run` gets the first row of a block, the tiles to compute, and
@@ -174,6 +184,24 @@ pub(super) fn multiply<S: Simd, const ROWS: usize, const WIDTH: usize>(
         }
     }
     *sums = tile;
+}
+
+/// `sums[r] += Σ_k row(r)[k] · by[k]`, `ROWS` rows at a time.
+#[inline(always)]
+pub(super) fn add_products<'a, S: Simd, const ROWS: usize, const WIDTH: usize>(
+    simd: S,
+    row: impl Fn(usize) -> &'a [f32],
+    by: &[[S::f32s; WIDTH]],
+    sums: &mut [[S::f32s; WIDTH]],
+) {
+    for (first, sums) in (0..).step_by(ROWS).zip(sums.chunks_mut(ROWS)) {
+        // The last row is multiplied again where a group is not full.
+        let last = sums.len() - 1;
+        let rows = array::from_fn(|r| row(first + r.min(last)));
+        let mut tile: [[S::f32s; WIDTH]; ROWS] = array::from_fn(|r| sums[r.min(last)]);
+        multiply::<S, ROWS, WIDTH>(simd, rows, by, &mut tile);
+        sums.copy_from_slice(&tile[..=last]);
+    }
 }
 
 /// The vector that starts at `at`, zeros past the end.

@@ -3,7 +3,7 @@
 //! One kernel serves pooled coordinates (CSR segments), SNG patch features with zero padding (`divisor` = the padded
 //! length) and the overlapping windows of `low_rank` (ranges, `divisor` = the points that are there).
 
-use super::ensure;
+use super::{ensure, segment_sum::sum_rows};
 use crate::{
     Result,
     device::{
@@ -104,17 +104,7 @@ fn cpu(x: &Tensor, members: &[u32], bounds: &[u32], stride: usize, divisor: Opti
     let x: &[f32] = x.host();
     out.par_chunks_exact_mut(columns).enumerate().for_each(|(s, out)| {
         let rows = &members[bounds[s * stride] as usize..bounds[s * stride + 1] as usize];
-        // Sums of sums: a whole scene in one segment keeps its precision.
-        out.fill(0.0);
-        let mut partial = vec![0.0; columns];
-        for rows in rows.chunks(256) {
-            partial.fill(0.0);
-            for row in rows {
-                let row = &x[*row as usize * columns..][..columns];
-                partial.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
-            }
-            out.iter_mut().zip(&partial).for_each(|(sum, v)| *sum += v);
-        }
+        sum_rows(x, columns, 0, rows, out);
         let divide_by = divisor.map_or(rows.len().max(1) as f32, |d| d[s]);
         for sum in out {
             *sum /= divide_by;

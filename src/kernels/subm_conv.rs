@@ -4,7 +4,7 @@
 
 use super::{
     ensure,
-    linear::{BLOCK, variant},
+    linear::whole_quads,
     neighbor_table::ABSENT,
     product::{TileWork, Tiles, columns_of, in_blocks, load, multiply, store, with_tile},
     weight::Weight,
@@ -16,22 +16,31 @@ use crate::{
         command::{Bind, Dispatch, Work, bytes_of},
         dispatch::row_chunks,
         gpu::Gpu,
-        shader_table::{params, subm_conv as table},
+        shader_table::{Variant, params, subm_conv as table},
     },
 };
 use pulp::{Arch, Simd, WithSimd};
 use std::{array, ops::Range};
 
-params!(subm_conv { rows: u32, columns: u32, inner: u32, lo: u32, hi: u32, accumulate: u32 });
+params!(subm_conv { rows: u32, columns: u32, inner: u32, lo: u32, hi: u32, accumulate: u32, has_order: u32 });
 
 /// Offsets of a 3³ neighbourhood.
 pub const OFFSETS: usize = 27;
 
-/// `x` `[n, i]`, `weight` `[o, 3, 3, 3, i]`, `bias` `[o]`, `neighbors` `[n, 27]` u32 → `[n, o]`.
-pub fn subm_conv(x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor) -> Result<Tensor> {
+/// `x` `[n, i]`, `weight` `[o, 3, 3, 3, i]`, `bias` `[o]`, `neighbors` `[n, 27]` u32 → `[n, o]`. A GPU takes the points
+/// by `order` `[n]`, which should bring together those that have the same neighbours; results do not depend on it.
+pub fn subm_conv(
+    x: &Tensor,
+    weight: &Weight,
+    bias: &Tensor,
+    neighbors: &Tensor,
+    order: Option<&Tensor>,
+) -> Result<Tensor> {
     let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
     let fits = weight.inner() == inner && weight.taps() == OFFSETS;
-    ensure!("subm_conv", fits, "x {x:?} against {weight:?}");
+    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
+    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
+    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
     ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
     let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
     ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
@@ -43,18 +52,50 @@ pub fn subm_conv(x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor)
                 cpu(x.host(), weight, bias.host(), neighbors.host(), out.host_mut());
             });
         }
-        Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, &out)?,
+        Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, order, &out)?,
     }
     Ok(out)
 }
 
-fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor, out: &Tensor) -> Result<()> {
+/// The permutation for an adapter, a weight and a shape.
+pub(crate) fn variant(gpu: &Gpu, weight: &Weight) -> &'static Variant {
+    use table::{
+        BROADCAST_BF16, BROADCAST_BF16_VEC4, BROADCAST_F16, BROADCAST_F16_VEC4, BROADCAST_F32, BROADCAST_F32_VEC4,
+        TILE_BF16, TILE_BF16_VEC4, TILE_F16, TILE_F16_VEC4, TILE_F32, TILE_F32_VEC4,
+    };
+    let [tile, broadcast] = match (weight.dtype(), whole_quads(weight.inner(), weight.outputs())) {
+        (DType::F16, false) => [&TILE_F16, &BROADCAST_F16],
+        (DType::F16, true) => [&TILE_F16_VEC4, &BROADCAST_F16_VEC4],
+        (DType::BF16, false) => [&TILE_BF16, &BROADCAST_BF16],
+        (DType::BF16, true) => [&TILE_BF16_VEC4, &BROADCAST_BF16_VEC4],
+        (_, false) => [&TILE_F32, &BROADCAST_F32],
+        (_, true) => [&TILE_F32_VEC4, &BROADCAST_F32_VEC4],
+    };
+    if gpu.broadcasts() { broadcast } else { tile }
+}
+
+/// Points that a workgroup computes.
+const BLOCK_ROWS: usize = 64;
+
+fn gpu(
+    gpu: &Gpu,
+    x: &Tensor,
+    weight: &Weight,
+    bias: &Tensor,
+    neighbors: &Tensor,
+    order: Option<&Tensor>,
+    out: &Tensor,
+) -> Result<()> {
     let (inner, columns, limit) = (x.columns(), out.columns(), gpu.max_binding());
-    let all = [&table::F32, &table::F32_VEC4, &table::F16, &table::F16_VEC4, &table::BF16, &table::BF16_VEC4];
     // An upper bound: scans are surfaces, a third of the offsets is usual.
     let work_per_row = (2 * OFFSETS * inner * columns) as u64;
+    let widest = out.row_bytes().max(neighbors.row_bytes());
+    // In another order than their own, points may be anywhere: neighbours and outputs are bound whole, and a dispatch
+    // takes a range of the order. Where they do not fit a binding, the points are taken as they come.
+    let order = order.filter(|_| (widest * x.rows()) as u64 <= limit);
+    let block_columns = if gpu.broadcasts() { 16 } else { 64 };
     for (pass, seen) in row_chunks(x.rows(), x.row_bytes(), 1, limit).enumerate() {
-        for rows in row_chunks(x.rows(), out.row_bytes().max(neighbors.row_bytes()), work_per_row, limit) {
+        for rows in row_chunks(x.rows(), widest, work_per_row, limit) {
             let params = Params {
                 rows: rows.len() as u32,
                 columns: columns as u32,
@@ -62,19 +103,25 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, bias: &Tensor, neighbors: &Tensor
                 lo: seen.start as u32,
                 hi: seen.end as u32,
                 accumulate: u32::from(pass > 0),
+                has_order: u32::from(order.is_some()),
+            };
+            let of_points = |tensor| match order {
+                Some(_) => Bind::all(tensor),
+                None => Bind::rows(tensor, rows.clone()),
             };
             gpu.dispatch(&Dispatch {
-                variant: variant(weight.dtype(), inner, all),
+                variant: variant(gpu, weight),
                 entry: "main",
                 bind: &[
                     Bind::rows(x, seen.clone()),
                     Bind::all(weight.tensor()),
                     Bind::all(bias),
-                    Bind::rows(neighbors, rows.clone()),
-                    Bind::rows(out, rows.clone()),
+                    of_points(neighbors),
+                    of_points(out),
+                    order.map_or(Bind::all(bias), |order| Bind::rows(order, rows.clone())),
                 ],
                 params: bytemuck::bytes_of(&params),
-                groups: (rows.len().div_ceil(BLOCK) * columns.div_ceil(BLOCK)) as u32,
+                groups: (rows.len().div_ceil(BLOCK_ROWS) * columns.div_ceil(block_columns)) as u32,
                 work: Work::Flops(work_per_row * rows.len() as u64),
             })?;
         }
@@ -218,11 +265,13 @@ mod tests {
                 let mut noise = Noise::new((n * 100 + i) as u64);
                 let (x, weight, bias) = (noise.floats(n * i), noise.floats(o * OFFSETS * i), noise.floats(o));
                 let neighbors = random_table(n, &mut noise);
+                let (order, has_order): (Vec<u32>, _) = ((0..n as u32).rev().collect(), i != 9);
                 // Sums of up to 1,300 products below 1.
                 let result = agree_split(3e-5, (weight.len() * 4).max(16 << 10) as u64, |device| {
-                    let weight = Weight::new(&put(device, &[o, OFFSETS * i], &weight), OFFSETS).unwrap();
+                    let weight = Weight::from_slice(device, o, OFFSETS, &weight).unwrap();
                     let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
-                    subm_conv(&x, &weight, &bias, &put(device, &[n, OFFSETS], &neighbors)).unwrap()
+                    let (neighbors, order) = (put(device, &[n, OFFSETS], &neighbors), put(device, &[n], &order));
+                    subm_conv(&x, &weight, &bias, &neighbors, has_order.then_some(&order)).unwrap()
                 });
                 for (at, y) in result.iter().enumerate().step_by(11) {
                     let (p, c) = (at / o, at % o);

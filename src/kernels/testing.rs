@@ -1,5 +1,6 @@
 //! What the kernels' tests share: devices, sizes, noise and golden files.
 
+use super::{neighbor_table::ABSENT, subm_conv::OFFSETS};
 use crate::{
     Device,
     device::{DeviceChoice, DeviceOptions, Element, Tensor},
@@ -93,6 +94,23 @@ impl Noise {
     pub(crate) fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.float()).collect()
     }
+}
+
+/// A random symmetric neighbour table `[n, 27]`: every point has itself in the middle, others where chance puts them.
+pub(crate) fn neighbors(n: usize, noise: &mut Noise) -> Vec<u32> {
+    let (offsets, centre) = (OFFSETS, OFFSETS / 2);
+    let mut table = vec![ABSENT; n * offsets];
+    for point in 0..n {
+        table[point * offsets + centre] = point as u32;
+        for offset in 0..centre {
+            let other = noise.below(n);
+            if noise.below(3) == 0 && table[other * offsets + offsets - 1 - offset] == ABSENT {
+                table[point * offsets + offset] = other as u32;
+                table[other * offsets + offsets - 1 - offset] = point as u32;
+            }
+        }
+    }
+    table
 }
 
 /// A golden file: tensors recorded from the reference.

@@ -5,13 +5,15 @@ use crate::{
     Result,
     device::{DType, Device, Tensor},
 };
+use bytemuck::cast_slice;
 use half::{bf16, f16};
-use std::borrow::Cow;
+use rayon::prelude::*;
 
 /// The weight of a `linear` (one tap) or of a `subm_conv` (27 taps).
 ///
-/// On a GPU it is the matrix `[outputs, taps · inner]` in the type it is stored in, widened where it is read. On the
-/// CPU it is widened and cut into the tiles of [`product`], so that no product has to rearrange it.
+/// On a GPU it keeps the type it is stored in, and lies `[tap][inner][column]`, both filled up to multiples of four, so
+/// that four columns are one load (`shaders/shared/weight.wgsl`). On the CPU it is widened and cut into the tiles of
+/// [`product`]. Either way no product has to rearrange it.
 #[derive(Clone)]
 pub struct Weight {
     tensor: Tensor,
@@ -22,30 +24,38 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// Lays out a matrix `[outputs, taps · inner]` of F32, F16 or BF16 that is on its device.
-    pub fn new(matrix: &Tensor, taps: usize) -> Result<Self> {
-        let (outputs, columns, dtype) = (matrix.rows(), matrix.columns(), matrix.dtype());
-        ensure!("weight", taps > 0 && columns.is_multiple_of(taps), "{matrix:?} for {taps} taps");
-        let tensor = match matrix.device() {
-            Device::Gpu(_) => matrix.clone(),
-            Device::Cpu(_) => tiled(matrix.device(), &widened(matrix), outputs, taps)?,
-        };
-        Ok(Self { tensor, outputs, taps, inner: columns / taps, dtype })
+    /// Brings a matrix `[outputs, taps · inner]` to a device.
+    pub fn from_slice(device: &Device, outputs: usize, taps: usize, matrix: &[f32]) -> Result<Self> {
+        Self::from_bytes(device, outputs, taps, DType::F32, cast_slice(matrix))
     }
 
-    /// Brings the little-endian elements of a matrix `[outputs, taps · inner]` to a device.
+    /// Brings the little-endian elements of a matrix `[outputs, taps · inner]` of F32, F16 or BF16 to a device.
     pub fn from_bytes(device: &Device, outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<Self> {
-        let columns = bytes.len() / dtype.size() / outputs.max(1);
-        // The matrix as it comes is not to count among the device's tensors once it is in tiles.
-        let staging = Device::cpu();
-        let place = if matches!(device, Device::Cpu(_)) { &staging } else { device };
-        let matrix = Tensor::from_bytes(place, &[outputs, columns], dtype, bytes)?;
-        if !matches!(device, Device::Cpu(_)) {
-            return Self::new(&matrix, taps);
-        }
-        ensure!("weight", taps > 0 && columns.is_multiple_of(taps), "{matrix:?} for {taps} taps");
-        let tensor = tiled(device, &widened(&matrix), outputs, taps)?;
-        Ok(Self { tensor, outputs, taps, inner: columns / taps, dtype })
+        let inner = inner_of(outputs, taps, dtype, bytes)?;
+        let tensor = match device {
+            Device::Cpu(_) => {
+                let mut tiles = Tensor::uninit(device, &[product::tiled_len(outputs, taps, inner)], DType::F32)?;
+                product::tile_weight(&widened(dtype, bytes), outputs, taps, inner, tiles.host_mut());
+                tiles
+            }
+            Device::Gpu(_) => {
+                let shape = [taps * inner.next_multiple_of(4), outputs.next_multiple_of(4)];
+                let quads = in_quads(bytes, dtype.size(), outputs, taps, inner);
+                Tensor::from_bytes(device, &shape, dtype, &quads)?
+            }
+        };
+        Ok(Self { tensor, outputs, taps, inner, dtype })
+    }
+
+    /// Brings to a device the weight that carries the gradient of the output back to the input, of a layer whose weight
+    /// is the matrix `[outputs, taps · inner]`: with it, [`super::linear`] and, over the same neighbour table,
+    /// [`super::subm_conv`] turn dy into dx.
+    ///
+    /// The latter needs a symmetric table: where q is the neighbour of p at offset t, p is that of q at 26 - t. It is one
+    /// where no two points share a cell.
+    pub fn transposed(device: &Device, outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<Self> {
+        let inner = inner_of(outputs, taps, dtype, bytes)?;
+        Self::from_bytes(device, inner, taps, dtype, &transposed(bytes, dtype.size(), outputs, taps, inner))
     }
 
     /// Rows of the matrix: channels of what it gives.
@@ -80,18 +90,136 @@ impl std::fmt::Debug for Weight {
     }
 }
 
-fn tiled(device: &Device, matrix: &[f32], outputs: usize, taps: usize) -> Result<Tensor> {
-    let inner = matrix.len() / outputs.max(1) / taps;
-    let mut tiles = Tensor::uninit(device, &[product::tiled_len(outputs, taps, inner)], DType::F32)?;
-    product::tile_weight(matrix, outputs, taps, inner, tiles.host_mut());
-    Ok(tiles)
+/// Inner channels of a matrix of floats that fills `bytes`.
+fn inner_of(outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<usize> {
+    let rows = outputs * taps;
+    let inner = bytes.len() / dtype.size() / rows.max(1);
+    let fits = bytes.len() == rows * inner * dtype.size() && !matches!(dtype, DType::U32 | DType::I32);
+    ensure!("weight", fits, "{} bytes of {dtype:?} for {outputs} outputs of {taps} taps", bytes.len());
+    Ok(inner)
 }
 
-/// A matrix on the CPU in f32.
-fn widened(matrix: &Tensor) -> Cow<'_, [f32]> {
-    match matrix.dtype() {
-        DType::F16 => Cow::Owned(matrix.host::<f16>().iter().map(|w| w.to_f32()).collect()),
-        DType::BF16 => Cow::Owned(matrix.host::<bf16>().iter().map(|w| w.to_f32()).collect()),
-        _ => Cow::Borrowed(matrix.host()),
+/// `[outputs, taps, inner]` elements of `size` bytes as `[inner, taps, outputs]`, the taps in reverse: the neighbour at
+/// offset 26 - t is the one whose neighbour at t this is.
+fn transposed(matrix: &[u8], size: usize, outputs: usize, taps: usize, inner: usize) -> Vec<u8> {
+    let mut turned = vec![0; matrix.len()];
+    if turned.is_empty() {
+        return turned;
+    }
+    turned.par_chunks_exact_mut(taps * outputs * size).enumerate().for_each(|(k, turned)| {
+        for (place, element) in turned.chunks_exact_mut(size).enumerate() {
+            let (tap, output) = (taps - 1 - place / outputs, place % outputs);
+            element.copy_from_slice(&matrix[((output * taps + tap) * inner + k) * size..][..size]);
+        }
+    });
+    turned
+}
+
+/// `[outputs, taps, inner]` elements of `size` bytes as `[tap][inner][output]`, with zeros up to multiples of four.
+fn in_quads(matrix: &[u8], size: usize, outputs: usize, taps: usize, inner: usize) -> Vec<u8> {
+    let (row, padded_inner) = (outputs.next_multiple_of(4) * size, inner.next_multiple_of(4));
+    let mut quads = vec![0; taps * padded_inner * row];
+    if quads.is_empty() {
+        return quads;
+    }
+    quads.par_chunks_exact_mut(padded_inner * row).enumerate().for_each(|(tap, quads)| {
+        for output in 0..outputs {
+            let weights = &matrix[(output * taps + tap) * inner * size..][..inner * size];
+            for (k, weight) in weights.chunks_exact(size).enumerate() {
+                quads[k * row + output * size..][..size].copy_from_slice(weight);
+            }
+        }
+    });
+    quads
+}
+
+/// Elements in f32.
+fn widened(dtype: DType, bytes: &[u8]) -> Vec<f32> {
+    let halves = || bytes.par_chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    match dtype {
+        DType::F16 => halves().map(|bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        DType::BF16 => halves().map(|bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        _ => bytes.par_chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{
+        agreement::agree_split,
+        differences::{check_gradient, weighted_sum},
+        linear::{Epilogue, linear},
+        neighbor_table::ABSENT,
+        subm_conv::{OFFSETS, subm_conv},
+        testing::{Noise, cpu, get, neighbors, put},
+    };
+
+    /// A matrix in each type, as its bytes and as what they stand for.
+    fn stored(matrix: &[f32]) -> [(DType, Vec<u8>, Vec<f32>); 3] {
+        let halves: Vec<f16> = matrix.iter().map(|w| f16::from_f32(*w)).collect();
+        let brains: Vec<bf16> = matrix.iter().map(|w| bf16::from_f32(*w)).collect();
+        [
+            (DType::F32, cast_slice(matrix).to_vec(), matrix.to_vec()),
+            (DType::F16, cast_slice(&halves).to_vec(), halves.iter().map(|h| h.to_f32()).collect()),
+            (DType::BF16, cast_slice(&brains).to_vec(), brains.iter().map(|h| h.to_f32()).collect()),
+        ]
+    }
+
+    #[test]
+    fn transposed_weights_carry_gradients_back_through_a_linear_layer() {
+        for [n, o, i] in [[15, 20, 9], [70, 24, 16]] {
+            let mut noise = Noise::new(n as u64);
+            let (x, dy) = (noise.floats(n * i), noise.floats(n * o));
+            for (dtype, bytes, wide) in stored(&noise.floats(o * i)) {
+                let dx = agree_split(1e-5, 16 << 10, |device| {
+                    let weight = Weight::transposed(device, o, 1, dtype, &bytes).unwrap();
+                    linear(&put(device, &[n, o], &dy), &weight, Epilogue::default()).unwrap()
+                });
+                for (at, value) in dx.iter().enumerate() {
+                    let term = |c: usize| f64::from(dy[at / i * o + c]) * f64::from(wide[c * i + at % i]);
+                    assert!((f64::from(*value) - (0..o).map(term).sum::<f64>()).abs() < 1e-5);
+                }
+                // Linear in x: nothing is truncated, and a loss of order 10 is rounded by 1e-6.
+                let device = cpu();
+                check_gradient(&x, &dx, 0.5, 1e-4, |x| {
+                    let weight = Weight::from_bytes(&device, o, 1, dtype, &bytes).unwrap();
+                    let y = linear(&put(&device, &[n, i], x), &weight, Epilogue::default()).unwrap();
+                    weighted_sum(&get::<f32>(&y), &dy)
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn transposed_weights_carry_gradients_back_through_a_convolution() {
+        for [n, o, i] in [[15, 5, 9], [300, 12, 16]] {
+            let mut noise = Noise::new(n as u64);
+            let (x, dy, table) = (noise.floats(n * i), noise.floats(n * o), neighbors(n, &mut noise));
+            for (dtype, bytes, wide) in stored(&noise.floats(o * OFFSETS * i)) {
+                let dx = agree_split(3e-5, 64 << 10, |device| {
+                    let weight = Weight::transposed(device, o, OFFSETS, dtype, &bytes).unwrap();
+                    let (bias, table) = (put(device, &[i], &vec![0.0f32; i]), put(device, &[n, OFFSETS], &table));
+                    subm_conv(&put(device, &[n, o], &dy), &weight, &bias, &table, None).unwrap()
+                });
+                let mut expected = vec![0.0f64; n * i];
+                for (place, source) in table.iter().enumerate().filter(|(_, source)| **source != ABSENT) {
+                    let (p, tap) = (place / OFFSETS, place % OFFSETS);
+                    for at in 0..o * i {
+                        let (c, k) = (at / i, at % i);
+                        let w = f64::from(wide[(c * OFFSETS + tap) * i + k]);
+                        expected[*source as usize * i + k] += w * f64::from(dy[p * o + c]);
+                    }
+                }
+                assert!(dx.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 3e-5));
+                let device = cpu();
+                check_gradient(&x, &dx, 0.5, 1e-4, |x| {
+                    let weight = Weight::from_bytes(&device, o, OFFSETS, dtype, &bytes).unwrap();
+                    let (bias, table) = (put(&device, &[o], &vec![0.0f32; o]), put(&device, &[n, OFFSETS], &table));
+                    let y = subm_conv(&put(&device, &[n, i], x), &weight, &bias, &table, None).unwrap();
+                    weighted_sum(&get::<f32>(&y), &dy)
+                });
+            }
+        }
     }
 }

@@ -11,7 +11,12 @@ use crate::{
     Result,
     device::Tensor,
     geometry::patches::PatchRule,
-    kernels::{Activation, basis_mix::basis_mix, gather_rows::gather_span, softmax::softmax},
+    kernels::{
+        Activation,
+        basis_mix::{Bases, basis_linear},
+        gather_rows::gather_span,
+        softmax::softmax,
+    },
 };
 
 /// Temperature of the gate's softmax.
@@ -26,13 +31,7 @@ pub(super) struct Adapter {
 #[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
 enum Projection {
     Static(Linear),
-    Dynamic {
-        gate_hidden: Linear,
-        gate: Linear,
-        /// All bases stacked, `[k · o, i]`.
-        bases: Linear,
-        rule: PatchRule,
-    },
+    Dynamic { gate_hidden: Linear, gate: Linear, bases: Bases, rule: PatchRule },
 }
 
 impl Adapter {
@@ -83,12 +82,15 @@ impl Projection {
     fn load(loader: &Loader<'_>, prefix: &str, outputs: usize, plan: ProjectionPlan) -> Result<Self> {
         Ok(match plan {
             ProjectionPlan::Static => Self::Static(Linear::load(loader, prefix, outputs, true)?),
-            ProjectionPlan::Dynamic { k, gate_hidden, param, mode } => Self::Dynamic {
-                gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
-                gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
-                bases: Linear::load(loader, &format!("{prefix}.dpp"), k * outputs, true)?,
-                rule: group_rule(mode, param),
-            },
+            ProjectionPlan::Dynamic { k, gate_hidden, param, mode } => {
+                loader.pipelines.mixture();
+                Self::Dynamic {
+                    gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
+                    gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
+                    bases: loader.bases(&format!("{prefix}.dpp"), k)?,
+                    rule: group_rule(mode, param),
+                }
+            }
         })
     }
 
@@ -110,8 +112,8 @@ impl Projection {
                 let hidden = gate_hidden.forward(&features, Activation::Relu, None)?;
                 let weights = softmax(&gate.forward(&hidden, Activation::None, None)?, GATE_SCALE)?;
                 context.record(gate_name, &weights);
-                let stacked = bases.forward(x, Activation::None, None)?;
-                let mixed = basis_mix(&stacked, &weights, scene.patch_of(row, &table), activation)?;
+                let patches = scene.patch_of(row, &table);
+                let mixed = basis_linear(x, bases, &weights, &scene.stage.orders, patches, activation)?;
                 residual.map_or_else(|| Ok(mixed.clone()), |residual| crate::kernels::add::add(residual, &mixed))
             }
         }

@@ -51,6 +51,7 @@ impl Block {
         let at = |suffix: &str| format!("{}.{suffix}", plan.prefix);
         // `backbone.enc.enc0.block1` → `enc0.block1`
         let name = plan.prefix.splitn(3, '.').last().unwrap_or_default().to_owned();
+        loader.pipelines.attention(channels / plan.heads.max(1));
         Ok(Self {
             name,
             heads: plan.heads,
@@ -79,7 +80,7 @@ impl Block {
         context.record(|| name("in"), &x);
 
         let bias = self.conv.bias.as_ref().expect("loaded with a bias");
-        let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors)?;
+        let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors, stage.neighbor_order.as_ref())?;
         context.record(|| name("cpe_conv"), &conv);
         let linear = self.cpe_linear.forward(&conv, Activation::None, None)?;
         drop(conv);

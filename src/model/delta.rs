@@ -42,6 +42,10 @@ impl AdaptedLinear {
         plan: Option<DeltaPlan>,
     ) -> Result<Self> {
         let base = Linear::load(loader, prefix, outputs, bias)?;
+        if plan.is_some() {
+            // The last layer of the MLP takes the block's residual.
+            loader.pipelines.delta(&base.weight, prefix.ends_with("fc2"));
+        }
         let delta = match plan {
             None => None,
             Some(DeltaPlan::Lora { rank, scale }) => Some(Delta::Lora {

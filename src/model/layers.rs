@@ -3,6 +3,7 @@
 use super::{
     config::Config,
     parameters::Parameter,
+    pipelines::Pipelines,
     tensor_file::{Dtype, HostTensor},
     weights::{Missing, ModelFile},
 };
@@ -11,6 +12,7 @@ use crate::{
     device::{DType, Device, Tensor},
     kernels::{
         Activation,
+        basis_mix::Bases,
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         low_rank_delta::LowRank,
@@ -26,13 +28,14 @@ pub(super) struct Loader<'a> {
     /// Parameters that the file lacks and the caller allowed to start at random.
     absent: HashMap<String, Parameter>,
     seed: u64,
+    pub(super) pipelines: Pipelines,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(device: &'a Device, file: &'a ModelFile, config: &Config, missing: &Missing, seed: u64) -> Self {
         let parameters = config.parameters().into_iter();
         let absent = parameters.filter(|p| missing.names.contains(&p.name)).map(|p| (p.name.clone(), p)).collect();
-        Self { device, file, absent, seed }
+        Self { device, file, absent, seed, pipelines: Pipelines::new(device) }
     }
 
     fn host(&self, name: &str) -> Result<HostTensor> {
@@ -41,6 +44,25 @@ impl<'a> Loader<'a> {
 
     /// A weight `[rows, taps, everything else]`.
     pub(super) fn weight(&self, name: &str, rows: usize, taps: usize) -> Result<Weight> {
+        let (dtype, tensor) = self.stored(name)?;
+        let weight = Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)?;
+        self.pipelines.weight(&weight);
+        Ok(weight)
+    }
+
+    /// The `count` linear layers that start with `prefix`, weight `[count, o, i]` and bias `[count, o]`.
+    pub(super) fn bases(&self, prefix: &str, count: usize) -> Result<Bases> {
+        let (dtype, tensor) = self.stored(&format!("{prefix}.weight"))?;
+        let bias = self.vector(&format!("{prefix}.bias"))?;
+        let bases = Bases::from_bytes(self.device, count, dtype, &tensor.bytes, bias)?;
+        if let Some(stacked) = bases.stacked() {
+            self.pipelines.weight(stacked);
+        }
+        Ok(bases)
+    }
+
+    /// A weight as it is stored.
+    fn stored(&self, name: &str) -> Result<(DType, HostTensor)> {
         let tensor = self.host(name)?;
         let dtype = match tensor.dtype {
             Dtype::F32 => DType::F32,
@@ -54,7 +76,7 @@ impl<'a> Loader<'a> {
                 });
             }
         };
-        Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)
+        Ok((dtype, tensor))
     }
 
     /// A parameter widened to f32: vectors are small, and kernels read them as they are.
@@ -63,7 +85,7 @@ impl<'a> Loader<'a> {
         Tensor::from_slice(self.device, &[tensor.bytes.len() / tensor.dtype.size()], &tensor.to_f32()?)
     }
 
-    /// Columns of a weight `[rows, columns]`, in the type it is stored in.
+    /// Columns of a weight `[rows, columns]`, widened: the head is small.
     pub(super) fn weight_columns(&self, name: &str, columns: std::ops::Range<usize>) -> Result<Weight> {
         let tensor = self.host(name)?;
         let (rows, width, size) = (tensor.shape[0], tensor.shape[1], tensor.dtype.size());
@@ -77,8 +99,9 @@ impl<'a> Loader<'a> {
             shape: vec![rows, columns.len()],
             ..tensor
         };
-        // Widened: the head is small, and its parts need not be whole words.
-        Weight::from_bytes(self.device, rows, 1, DType::F32, bytemuck::cast_slice(&part.to_f32()?))
+        let weight = Weight::from_slice(self.device, rows, 1, &part.to_f32()?)?;
+        self.pipelines.weight(&weight);
+        Ok(weight)
     }
 }
 
@@ -134,7 +157,9 @@ pub(super) struct LayerNorm {
 impl LayerNorm {
     /// The layer whose parameters start with `prefix`.
     pub(super) fn load(loader: &Loader<'_>, prefix: &str) -> Result<Self> {
-        Ok(Self { gamma: loader.vector(&format!("{prefix}.weight"))?, beta: loader.vector(&format!("{prefix}.bias"))? })
+        let gamma = loader.vector(&format!("{prefix}.weight"))?;
+        loader.pipelines.norm(&gamma);
+        Ok(Self { gamma, beta: loader.vector(&format!("{prefix}.bias"))? })
     }
 
     /// `[n, c]` → `[n, c]`.

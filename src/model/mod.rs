@@ -12,6 +12,7 @@ pub mod init;
 mod layers;
 mod network;
 pub mod parameters;
+mod pipelines;
 pub mod plan;
 mod pooling;
 pub mod preset;

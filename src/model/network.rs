@@ -72,6 +72,7 @@ impl Model {
             info: file.info().clone(),
             config,
         };
+        loader.pipelines.prepare();
         Ok((model, missing))
     }
 

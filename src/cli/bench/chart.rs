@@ -80,7 +80,7 @@ fn draw(title: &str, all: &[Series]) -> Result<String, Box<dyn Error>> {
         let digits = (1.0 - seconds.log10()).ceil().clamp(0.0, 6.0) as usize;
         chart
             .configure_mesh()
-            .light_line_style(WHITE)
+            .max_light_lines(1)
             .bold_line_style(RGBColor(224, 224, 224))
             .axis_desc_style((FONT, 15))
             .label_style((FONT, 14))
@@ -92,7 +92,7 @@ fn draw(title: &str, all: &[Series]) -> Result<String, Box<dyn Error>> {
         for (series, color) in all.iter().zip(COLORS.into_iter().cycle()) {
             let mut points = series.points.clone();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let line = LineSeries::new(points, color.stroke_width(2)).point_size(4);
+            let line = LineSeries::new(points, color.filled().stroke_width(2)).point_size(4);
             chart
                 .draw_series(line)?
                 .label(&series.label)

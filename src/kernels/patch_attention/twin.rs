@@ -102,7 +102,8 @@ impl Task<'_> {
                 let before = largest;
                 for score in scores.iter() {
                     for v in 0..VECTORS {
-                        largest[v] = simd.max_f32s(largest[v], score[v]);
+                        // In this order a NaN stays out of the maximum, and in the weights.
+                        largest[v] = simd.max_f32s(score[v], largest[v]);
                     }
                 }
                 let mut rescale = largest;
