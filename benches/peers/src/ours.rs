@@ -20,8 +20,7 @@ use crate::{
 /// The weight is laid out beforehand, as it is when a model is loaded.
 pub(crate) fn linear(device: &Device, shape: &Product, operands: &ProductOperands) -> Side {
     let x = put(device, &[shape.rows, shape.inner], &operands.x);
-    let matrix = put(device, &[shape.outputs, shape.inner], &operands.weight);
-    let weight = Weight::new(&matrix, 1).expect("a matrix has one tap");
+    let weight = Weight::from_slice(device, shape.outputs, 1, &operands.weight).expect("it fits the device");
     Box::new(move |read| {
         let out = linear::linear(&x, &weight, Epilogue::default()).expect("the shapes fit");
         rows_of(&out, read)
