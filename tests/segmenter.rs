@@ -158,7 +158,7 @@ fn the_same_device_gives_the_same_bits() {
 }
 
 #[test]
-fn packed_weights_stay_packed_and_label_alike() {
+fn packed_weights_stay_packed_on_a_gpu_and_label_alike() {
     let cloud = corner(0.0, true, true);
     let full = segment(&cloud);
     for dtype in [Dtype::F16, Dtype::BF16] {
@@ -168,7 +168,9 @@ fn packed_weights_stay_packed_and_label_alike() {
             let held = device.memory().live - before;
             let (wide, _) = Segmenter::open(&device, &model(Dtype::F32), None).unwrap();
             let wide_held = device.memory().live - before - held;
-            assert!(held * 3 < wide_held * 2, "{held} bytes packed, {wide_held} in f32");
+            // The CPU widens them once, when it lays them out for its products.
+            let packed = matches!(device, Device::Gpu(_));
+            assert!(!packed || held * 3 < wide_held * 2, "{held} bytes packed, {wide_held} in f32");
             drop(wide);
             let result = segmenter.segment_blocking(&cloud, &SegmentOptions::default()).unwrap();
             let close = result.confidence.iter().zip(&full.confidence).all(|(a, b)| (a - b).abs() < 0.05);
