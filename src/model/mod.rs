@@ -1,12 +1,16 @@
 //! The network: what a model file says it is, its parameters, and how they start.
 
+pub mod adapt;
 mod adapter;
+pub mod adapter_file;
+pub mod adapter_settings;
 mod block;
 pub mod bundled;
 pub mod config;
 mod context;
 mod delta;
 mod embedding;
+pub mod fingerprint;
 mod head;
 pub mod init;
 mod layers;
