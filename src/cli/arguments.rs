@@ -79,6 +79,7 @@ failures at the end and exits with the code of the first.
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
+  pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
 pub(crate) struct Segment {
     /// PLY files, folders of them, or patterns; `-` is standard input
@@ -92,6 +93,10 @@ pub(crate) struct Segment {
     /// The model file [default: the one built into the program]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+
+    /// An adapter file to lay over the model, which must be the one it was trained on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
 
     /// Edge of a voxel in metres [default: the model's]
     #[arg(long, value_name = "METRES", value_parser = length::<f64>)]
@@ -128,11 +133,11 @@ pub(crate) struct Check {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Say what a scan or a model file holds
+/// Say what a scan, a model file or an adapter file holds
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  pointtpa info scan.ply\n  pointtpa info model.safetensors --json")]
 pub(crate) struct Info {
-    /// A scan or a model file, told apart by content; `-` is standard input
+    /// A scan, a model file or an adapter file, told apart by content; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
