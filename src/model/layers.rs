@@ -34,7 +34,7 @@ pub(super) struct Loader<'a> {
 }
 
 /// A parameter, or a part of one, that is trained.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Trained {
     /// Its name in the state dict.
     pub(crate) name: String,
@@ -42,6 +42,8 @@ pub(crate) struct Trained {
     pub(crate) shape: Vec<usize>,
     /// The columns of it that this is, where layers share it out.
     pub(crate) columns: Option<Range<usize>>,
+    /// f32 in the reference's layout, rows apart from the rest; what the optimizer moves.
+    pub(crate) value: Tensor,
 }
 
 /// Tells by its name whether a parameter is trained.
@@ -68,13 +70,11 @@ impl<'a> Training<'a> {
         Self { trains, places, first, trained: RefCell::default() }
     }
 
-    /// A place for the parameter, if it is trained.
-    fn enlist(&self, name: &str, shape: &[usize], columns: Option<Range<usize>>) -> Option<ParameterId> {
-        (self.trains)(name).then(|| {
-            let mut trained = self.trained.borrow_mut();
-            trained.push(Trained { name: name.to_owned(), shape: shape.to_vec(), columns });
-            ParameterId(trained.len() - 1)
-        })
+    /// Gives a parameter that is trained its place.
+    fn enlist(&self, name: &str, shape: &[usize], columns: Option<Range<usize>>, value: &Tensor) -> ParameterId {
+        let mut trained = self.trained.borrow_mut();
+        trained.push(Trained { name: name.to_owned(), shape: shape.to_vec(), columns, value: value.clone() });
+        ParameterId(trained.len() - 1)
     }
 
     /// Whether gradients pass a weight on their way to a parameter before it.
@@ -150,18 +150,19 @@ impl<'a> Loader<'a> {
             let forward = Weight::from_bytes(self.device, rows, taps, dtype, &tensor.bytes)?;
             self.pipelines.weight(&forward);
             let backward = backward.then(|| Weight::transposed(self.device, rows, taps, dtype, &tensor.bytes));
-            Ok(Matrix { forward, backward: backward.transpose()?, trained: None })
+            Ok(Matrix { forward, backward: backward.transpose()?, id: None })
         };
         let Some(training) = &self.training else { return frozen(false) };
-        let Some(id) = training.enlist(name, &tensor.shape, columns) else {
+        if !(training.trains)(name) {
             return frozen(training.is_passed(name));
-        };
+        }
         let wide = tensor.to_f32()?;
         let value = Tensor::from_slice(self.device, &[rows, wide.len() / rows.max(1)], &wide)?;
         let forward = weight_layout(&value, taps, Direction::Forward)?;
         self.pipelines.weight(&forward);
         let backward = training.is_passed(name).then(|| weight_layout(&value, taps, Direction::Backward));
-        Ok(Matrix { forward, backward: backward.transpose()?, trained: Some((id, value)) })
+        let id = training.enlist(name, &tensor.shape, columns, &value);
+        Ok(Matrix { forward, backward: backward.transpose()?, id: Some(id) })
     }
 
     /// The `count` linear layers that start with `prefix`, weight `[count, o, i]` and bias `[count, o]`.
@@ -196,20 +197,21 @@ impl<'a> Loader<'a> {
     /// A parameter widened to f32: vectors are small, and kernels read them as they are.
     pub(super) fn vector(&self, name: &str) -> Result<Vector> {
         let tensor = self.host(name)?;
-        let id = self.training.as_ref().and_then(|training| training.enlist(name, &tensor.shape, None));
         let count = tensor.bytes.len() / tensor.dtype.size();
-        Ok(Vector { value: Tensor::from_slice(self.device, &[count], &tensor.to_f32()?)?, id })
+        let value = Tensor::from_slice(self.device, &[count], &tensor.to_f32()?)?;
+        let training = self.training.as_ref().filter(|training| (training.trains)(name));
+        let id = training.map(|training| training.enlist(name, &tensor.shape, None, &value));
+        Ok(Vector { value, id })
     }
 }
 
 /// A weight matrix, `[outputs, taps · inner]`.
-pub(crate) struct Matrix {
+pub(super) struct Matrix {
     /// From inputs to outputs.
     forward: Weight,
     /// From gradients of outputs to those of inputs; only where something before it is trained.
     backward: Option<Weight>,
-    /// What the optimizer moves, f32 in the reference's layout, and its place among the parameters that are trained.
-    trained: Option<(ParameterId, Tensor)>,
+    id: Option<ParameterId>,
 }
 
 impl Matrix {
@@ -226,12 +228,12 @@ impl Matrix {
     }
 
     pub(super) fn id(&self) -> Option<ParameterId> {
-        self.trained.as_ref().map(|(id, _)| *id)
+        self.id
     }
 }
 
 /// A bias, a norm's scale or shift, or another parameter that kernels read as it is, in f32.
-pub(crate) struct Vector {
+pub(super) struct Vector {
     value: Tensor,
     id: Option<ParameterId>,
 }
@@ -246,8 +248,8 @@ impl Vector {
     }
 }
 
-/// A parameter that is trained, where the optimizer can move it.
-pub(crate) enum Slot<'a> {
+/// A layer's side of a parameter that is trained.
+pub(super) enum Slot<'a> {
     /// Of a [`Matrix`].
     Matrix(&'a mut Matrix),
     /// Of a [`Vector`].
@@ -255,36 +257,24 @@ pub(crate) enum Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Its place among the parameters that are trained.
-    pub(crate) fn id(&self) -> Option<ParameterId> {
+    pub(super) fn id(&self) -> Option<ParameterId> {
         match self {
-            Self::Matrix(matrix) => matrix.id(),
-            Self::Vector(vector) => vector.id(),
+            Self::Matrix(matrix) => matrix.id,
+            Self::Vector(vector) => vector.id,
         }
     }
 
-    /// Its value, f32 in the reference's layout.
-    pub(crate) fn value(&self) -> Option<&Tensor> {
-        match self {
-            Self::Matrix(matrix) => matrix.trained.as_ref().map(|(_, value)| value),
-            Self::Vector(vector) => Some(&vector.value),
-        }
-    }
-
-    /// Gives it another value, and lays it out anew for the products that read it.
-    pub(crate) fn set(&mut self, value: Tensor) -> Result<()> {
+    /// Takes another value, f32 in the reference's layout, and lays it out for the products that read it.
+    pub(super) fn set(self, value: &Tensor) -> Result<()> {
         match self {
             Self::Matrix(matrix) => {
                 let taps = matrix.forward.taps();
-                matrix.forward = weight_layout(&value, taps, Direction::Forward)?;
+                matrix.forward = weight_layout(value, taps, Direction::Forward)?;
                 if matrix.backward.is_some() {
-                    matrix.backward = Some(weight_layout(&value, taps, Direction::Backward)?);
-                }
-                if let Some((_, trained)) = &mut matrix.trained {
-                    *trained = value;
+                    matrix.backward = Some(weight_layout(value, taps, Direction::Backward)?);
                 }
             }
-            Self::Vector(vector) => vector.value = value,
+            Self::Vector(vector) => vector.value = value.clone(),
         }
         Ok(())
     }
@@ -334,8 +324,10 @@ impl Linear {
 
     /// Its parameters that are trained.
     pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
-        slots.extend(self.weight.trained.is_some().then_some(Slot::Matrix(&mut self.weight)));
-        slots.extend(self.bias.as_mut().filter(|bias| bias.id.is_some()).map(Slot::Vector));
+        self.weight.slots(slots);
+        if let Some(bias) = &mut self.bias {
+            bias.slots(slots);
+        }
     }
 }
 
@@ -371,21 +363,25 @@ impl LayerNorm {
 
     /// Its parameters that are trained.
     pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
-        let vectors = [&mut self.gamma, &mut self.beta];
-        slots.extend(vectors.into_iter().filter(|vector| vector.id.is_some()).map(Slot::Vector));
+        self.gamma.slots(slots);
+        self.beta.slots(slots);
     }
 }
 
 impl Vector {
     /// Its place for the optimizer, if it is trained.
     pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
-        slots.extend(self.id.is_some().then_some(Slot::Vector(self)));
+        if self.id.is_some() {
+            slots.push(Slot::Vector(self));
+        }
     }
 }
 
 impl Matrix {
     /// Its place for the optimizer, if it is trained.
     pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
-        slots.extend(self.trained.is_some().then_some(Slot::Matrix(self)));
+        if self.id.is_some() {
+            slots.push(Slot::Matrix(self));
+        }
     }
 }

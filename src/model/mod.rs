@@ -10,7 +10,7 @@ mod differentiable;
 mod embedding;
 mod head;
 pub mod init;
-mod layers;
+pub(crate) mod layers;
 mod network;
 pub mod parameters;
 mod pipelines;
@@ -24,5 +24,6 @@ mod validate;
 pub mod weights;
 pub mod write;
 
+pub(crate) use context::Dropping;
 pub use context::{Context, Step};
 pub use network::{Model, stage_specs};

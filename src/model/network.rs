@@ -9,7 +9,7 @@ use super::{
     layers::{Loader, Slot, Trained, Trains},
     pooling::{GridPooling, GridUnpooling},
     scene::Scene,
-    tape::Var,
+    tape::{ParameterId, Var},
     weights::{Missing, ModelFile, ModelInfo},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub struct Model {
     /// Coarsest first, as they run.
     decoder: Vec<DecoderStage>,
     head: Head,
-    /// The parameters that are trained, by [`ParameterId`](super::tape::ParameterId).
+    /// The parameters that are trained, by [`ParameterId`].
     trained: Vec<Trained>,
 }
 
@@ -99,8 +99,26 @@ impl Model {
         &self.trained
     }
 
-    /// The parameters that are trained, where the optimizer can move them.
-    pub(crate) fn slots(&mut self) -> Vec<Slot<'_>> {
+    /// Gives parameters that are trained the values that `next` returns for them, asked one by one in forward order.
+    pub(crate) fn update_trained(
+        &mut self,
+        mut next: impl FnMut(ParameterId, &Trained) -> Result<Option<Tensor>>,
+    ) -> Result<()> {
+        let mut trained = std::mem::take(&mut self.trained);
+        let result = self.slots().into_iter().try_for_each(|slot| {
+            let Some(ParameterId(at)) = slot.id() else { return Ok(()) };
+            if let Some(value) = next(ParameterId(at), &trained[at])? {
+                slot.set(&value)?;
+                trained[at].value = value;
+            }
+            Ok(())
+        });
+        self.trained = trained;
+        result
+    }
+
+    /// The layers' sides of the parameters that are trained, in forward order.
+    fn slots(&mut self) -> Vec<Slot<'_>> {
         let mut slots = Vec::with_capacity(self.trained.len());
         self.embedding.slots(&mut slots);
         for stage in &mut self.encoder {

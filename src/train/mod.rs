@@ -14,9 +14,11 @@ pub mod loader;
 mod npy_folder;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod prefetch;
+pub mod objective;
 pub mod sample;
 pub mod schedule;
 pub mod trainable;
+pub mod trainer;
 
 pub use augment::Recipe;
 #[cfg(not(target_arch = "wasm32"))]
@@ -26,4 +28,7 @@ pub use labelled_scan::LabelledScan;
 pub use loader::Loader;
 #[cfg(not(target_arch = "wasm32"))]
 pub use prefetch::Prefetch;
+pub use objective::{LossKind, Objective};
 pub use sample::{Batch, Sample, WholeSample};
+pub use trainable::Trainable;
+pub use trainer::{StepReport, Trainer, TrainerOptions, TrainerState};
