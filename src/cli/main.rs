@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bench;
+mod chart;
 mod check;
 mod choice;
 mod exit;
@@ -15,6 +16,7 @@ mod inputs;
 mod interrupt;
 mod memory_size;
 mod output;
+mod png;
 mod results;
 mod screen;
 mod segment;
