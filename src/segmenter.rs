@@ -9,6 +9,7 @@ use crate::{
     device::Tensor,
     geometry::{
         center_shift::center_shift,
+        normals::{self, UP},
         pyramid::Pyramid,
         voxel::{VoxelGrid, voxelize},
     },
@@ -70,9 +71,6 @@ pub struct Segmentation {
 /// Shares of a run that the steps before the network and after it take, for [`Progress`].
 const BEFORE_NETWORK: f64 = 0.15;
 const NETWORK: f64 = 0.8;
-
-/// The grey that stands for a missing colour, 0 to 1.
-const NEUTRAL_GREY: f32 = 0.5;
 
 impl Segmenter {
     /// Brings a model file to a device; see [`Model::load`].
@@ -214,21 +212,18 @@ impl Segmenter {
         if !self.model.info().features.contains(&Feature::Normal) {
             return Ok(None);
         }
-        let usable = |normal: &[f32; 3]| normal.iter().all(|v| v.is_finite()) && *normal != [0.0; 3];
-        if let Some(normals) = cloud.normals.as_ref().filter(|normals| normals.iter().any(usable)) {
-            let unusable = representatives.iter().filter(|i| !usable(&normals[**i])).count();
+        if let Some(normals) = cloud.normals.as_ref().filter(|normals| normals.iter().any(normals::is_usable)) {
+            let unusable = representatives.iter().filter(|i| !normals::is_usable(&normals[**i])).count();
             if unusable > 0 {
                 run.warnings.push(format!("{unusable} voxels have a normal of zero or NaN; up is used instead"));
             }
-            let of = |i: &usize| if usable(&normals[*i]) { normals[*i] } else { [0.0, 0.0, 1.0] };
+            let of = |i: &usize| if normals::is_usable(&normals[*i]) { normals[*i] } else { UP };
             return Ok(Some(representatives.iter().map(of).collect()));
         }
         run.step("normals", 0.03)?;
-        // Rooms are scanned from inside: surfaces face the middle of the scene, at half its height.
-        let height = f64::from(voxels.lattice.last[2]) * voxels.lattice.size;
-        let words: Vec<f32> = voxels.normals([0.0, 0.0, height as f32 / 2.0])?.to_vec().await?;
+        let estimated = normals::estimated(voxels).await?;
         run.finish("normals");
-        Ok(Some(words.as_chunks::<3>().0.to_vec()))
+        Ok(Some(estimated))
     }
 
     /// The network's input `[v, channels]`, one point per voxel.
@@ -258,7 +253,7 @@ impl Segmenter {
         }
         let color = |i: usize| match &cloud.colors {
             Some(colors) => colors[i].map(|v| v / 255.0),
-            None => [NEUTRAL_GREY; 3],
+            None => PointCloud::NEUTRAL_GREY.map(|v| v / 255.0),
         };
         let mut features = Vec::with_capacity(representatives.len() * kinds.len() * Feature::CHANNELS);
         for (voxel, point) in representatives.iter().enumerate() {
@@ -266,7 +261,7 @@ impl Segmenter {
                 features.extend(match kind {
                     Feature::Coord => centred[voxel],
                     Feature::Color => color(*point),
-                    Feature::Normal => normals.map_or([0.0, 0.0, 1.0], |normals| normals[voxel]),
+                    Feature::Normal => normals.map_or(UP, |normals| normals[voxel]),
                 });
             }
         }

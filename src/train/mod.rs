@@ -7,9 +7,12 @@
 pub mod augment;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod dataset;
+mod grid_sample;
 pub mod labelled_scan;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod loader;
+#[cfg(not(target_arch = "wasm32"))]
+mod npy;
 #[cfg(not(target_arch = "wasm32"))]
 mod npy_folder;
 #[cfg(not(target_arch = "wasm32"))]
