@@ -3,6 +3,7 @@
 pub mod center_shift;
 pub mod patches;
 pub mod pyramid;
+pub mod test_view;
 pub mod voxel;
 pub mod windows;
 
