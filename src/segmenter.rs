@@ -11,6 +11,7 @@ use crate::{
     device::Tensor,
     geometry::{
         center_shift::center_shift,
+        normals::{self, UP},
         pyramid::Pyramid,
         voxel::{VoxelGrid, voxelize},
     },
@@ -78,9 +79,6 @@ pub struct Segmentation {
 /// Shares of a run that the steps before the network and after it take, for [`Progress`].
 const BEFORE_NETWORK: f64 = 0.15;
 const NETWORK: f64 = 0.8;
-
-/// The grey that stands for a missing colour, 0 to 1.
-const NEUTRAL_GREY: f32 = 0.5;
 
 impl Segmenter {
     /// Brings a model file to a device; see [`Model::load`].
@@ -233,27 +231,24 @@ impl Segmenter {
         if !self.model.info().features.contains(&Feature::Normal) {
             return Wanted::Unread;
         }
-        let usable = |normal: &[f32; 3]| normal.iter().all(|v| v.is_finite()) && *normal != [0.0; 3];
-        let Some(normals) = cloud.normals.as_ref().filter(|normals| normals.iter().any(usable)) else {
+        let Some(own) = cloud.normals.as_ref().filter(|own| own.iter().any(normals::is_usable)) else {
             return Wanted::Missing;
         };
-        let unusable = points.iter().filter(|i| !usable(&normals[**i])).count();
+        let unusable = points.iter().filter(|i| !normals::is_usable(&own[**i])).count();
         if unusable > 0 {
             let what = if run.options.tta { "points" } else { "voxels" };
             run.warnings.push(format!("{unusable} {what} have a normal of zero or NaN; up is used instead"));
         }
-        let of = |i: &usize| if usable(&normals[*i]) { normals[*i] } else { [0.0, 0.0, 1.0] };
+        let of = |i: &usize| if normals::is_usable(&own[*i]) { own[*i] } else { UP };
         Wanted::Given(points.iter().map(of).collect())
     }
 
     /// Normals of voxels `[v, 3]`, estimated on the device.
     async fn estimated_normals(&self, voxels: &VoxelGrid, run: &mut Run<'_>) -> Result<Vec<[f32; 3]>> {
         run.step("normals", 0.03)?;
-        // Rooms are scanned from inside: surfaces face the middle of the scene, at half its height.
-        let height = f64::from(voxels.lattice.last[2]) * voxels.lattice.size;
-        let words: Vec<f32> = voxels.normals([0.0, 0.0, height as f32 / 2.0])?.to_vec().await?;
+        let estimated = normals::estimated(voxels).await?;
         run.finish("normals");
-        Ok(words.as_chunks::<3>().0.to_vec())
+        Ok(estimated)
     }
 
     fn note_missing_color(&self, cloud: &PointCloud, run: &mut Run<'_>) {
@@ -273,7 +268,7 @@ impl Segmenter {
         let kinds = &self.model.info().features;
         let color = |i: usize| match &cloud.colors {
             Some(colors) => colors[i].map(|v| v / 255.0),
-            None => [NEUTRAL_GREY; 3],
+            None => PointCloud::NEUTRAL_GREY.map(|v| v / 255.0),
         };
         let mut features = Vec::with_capacity(points.len() * kinds.len() * Feature::CHANNELS);
         for (voxel, point) in points.iter().enumerate() {
@@ -281,7 +276,7 @@ impl Segmenter {
                 features.extend(match kind {
                     Feature::Coord => centred[voxel],
                     Feature::Color => color(*point),
-                    Feature::Normal => normals.map_or([0.0, 0.0, 1.0], |normals| normals[voxel]),
+                    Feature::Normal => normals.map_or(UP, |normals| normals[voxel]),
                 });
             }
         }

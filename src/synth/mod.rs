@@ -14,7 +14,7 @@
 
 mod bundled;
 mod class;
-mod dice;
+pub(crate) mod dice;
 mod furnish;
 mod furniture;
 mod light;

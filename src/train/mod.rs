@@ -1,4 +1,32 @@
 //! Training: what a step is made of beside the network and its kernels.
+//!
+//! ```text
+//! folder ─dataset─▶ LabelledScan ─augment─▶ ─sample─▶ Sample ─loader─▶ Batch
+//! ```
 
+pub mod augment;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod dataset;
+mod grid_sample;
+pub mod labelled_scan;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod loader;
 pub mod metrics;
+#[cfg(not(target_arch = "wasm32"))]
+mod npy;
+#[cfg(not(target_arch = "wasm32"))]
+mod npy_folder;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod prefetch;
+pub mod sample;
 pub mod schedule;
+
+pub use augment::Recipe;
+#[cfg(not(target_arch = "wasm32"))]
+pub use dataset::{Dataset, DatasetOptions, Split};
+pub use labelled_scan::LabelledScan;
+#[cfg(not(target_arch = "wasm32"))]
+pub use loader::Loader;
+#[cfg(not(target_arch = "wasm32"))]
+pub use prefetch::Prefetch;
+pub use sample::{Batch, Sample, WholeSample};
