@@ -109,7 +109,8 @@ impl Run<'_> {
         }
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
-        let segmentation = segment(engine, &scan, self.command.grid).map_err(|error| of_scan(&job.input, error))?;
+        let segmentation =
+            segment(engine, &scan, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
@@ -157,14 +158,14 @@ impl Run<'_> {
     }
 }
 
-fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>) -> Result<Segmentation, Error> {
+fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {
     let points = scan.cloud.len() as f64;
     let bar = screen::bar(scan.cloud.len() as u64, "points");
     let progress = |progress: pointtpa::Progress<'_>| {
         bar.set_message(progress.stage.to_owned());
         bar.set_position((progress.done * points) as u64);
     };
-    let options = SegmentOptions { grid_size, progress: Some(&progress), cancel: Some(interrupt::flag()) };
+    let options = SegmentOptions { grid_size, tta, progress: Some(&progress), cancel: Some(interrupt::flag()) };
     let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
     bar.finish_and_clear();
     segmentation

@@ -49,6 +49,7 @@ impl Summary {
             "output": self.job.output.display().to_string(),
             "points": self.points,
             "voxels": self.segmentation.voxels,
+            "passes": self.segmentation.passes,
             "skipped_points": self.segmentation.skipped,
             "grid_size": self.grid_size,
             "seconds": seconds,

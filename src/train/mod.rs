@@ -11,6 +11,7 @@ mod grid_sample;
 pub mod labelled_scan;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod loader;
+pub mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod npy;
 #[cfg(not(target_arch = "wasm32"))]
