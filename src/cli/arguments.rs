@@ -10,6 +10,7 @@ use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
 use super::memory_size::MemorySize;
+use super::train::arguments::Train;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Init(Init),
     Synth(Synth),
     Bench(Bench),
+    Train(Box<Train>),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
     Completions {

@@ -61,12 +61,25 @@ impl Config {
     /// # Errors
     /// [`crate::Error::Argument`] if `num_classes` is not valid.
     pub fn preset(preset: Preset, adapter: AdapterChoice, num_classes: usize) -> Result<Self> {
+        Self::preset_with(preset, adapter, &AdapterSettings::default(), num_classes)
+    }
+
+    /// A ready-made configuration with settings of its adapter.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if `num_classes` or a setting is not valid, or not one of the adapter.
+    pub fn preset_with(
+        preset: Preset,
+        adapter: AdapterChoice,
+        settings: &AdapterSettings,
+        num_classes: usize,
+    ) -> Result<Self> {
         let mut backbone = match preset {
             Preset::Base => base(),
             Preset::Small => small(),
             Preset::Rooms => rooms(),
         };
-        let trained = AdapterSettings::default().configure(&mut backbone, adapter)?;
+        let trained = settings.configure(&mut backbone, adapter)?;
         let mut config = Self {
             num_classes,
             backbone,
