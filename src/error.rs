@@ -78,9 +78,9 @@ pub enum Error {
     },
 
     /// Training cannot go on from here.
-    #[error("training step {step}: {problem}. {advice}")]
+    #[error("training step {}: {problem}. {advice}", step + 1)]
     Diverged {
-        /// The step, from 0.
+        /// The step, from 0; the message counts from 1.
         step: u64,
         /// What is not a finite number.
         problem: String,

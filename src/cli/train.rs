@@ -28,6 +28,7 @@ use self::subject::Subject;
 use super::arguments::Global;
 use super::exit::{CANCELLED, Failure, Outcome};
 use super::info::share;
+use super::memory_size::spoken;
 use super::{choice, interrupt, output, results, screen, table::table};
 
 /// How often a run that has no progress bar says where it is.
@@ -236,6 +237,7 @@ impl<'a> Session<'a> {
         let Self { global, command, output, run, labels, trainable, info, base_name, .. } = self;
         let (seconds, steps, run_dir) = (run.seconds(), run.steps(), run.folder().path().display().to_string());
         let miou = run.miou();
+        let (step_seconds, peak) = (median_step(&run.folder().lines()?), self.device.memory().peak);
         let checkpoint = run.folder().last_checkpoint()?;
         let file = block_on(run.finish())?.with_info(info)?;
         let dtype = if command.paths.f16 { Dtype::F16 } else { Dtype::F32 };
@@ -258,6 +260,8 @@ impl<'a> Session<'a> {
             "device": self.device.description(),
             "steps": steps,
             "seconds": seconds,
+            "seconds_per_step": step_seconds,
+            "peak_memory_bytes": peak,
             "parameters": total,
             "trainable": trained,
             "share": share(trained, total),
@@ -274,9 +278,10 @@ impl<'a> Session<'a> {
         let what =
             if command.paths.adapter_only { format!("an adapter for {base_name}") } else { "the model".to_owned() };
         let mut parts = vec![format!(
-            "{}: {what}, after {steps} steps in {}; log and curves in {run_dir}",
+            "{}: {what}, after {steps} steps in {}, {} at most; log and curves in {run_dir}",
             output.display(),
-            spoken_time(seconds)
+            spoken_time(seconds),
+            spoken(peak)
         )];
         parts.extend(self.scores.as_ref().map(|scores| class_table(&labels, scores)));
         results::print(&parts.join("\n"))
@@ -321,6 +326,14 @@ fn class_table(labels: &LabelSet, scores: &Scores) -> String {
     let mean = ["all", &percent(scores.miou), &percent(scores.macc), &scores.points.to_string()].map(str::to_owned);
     rows.push(mean.to_vec());
     table(&rows, &[false, true, true, true])
+}
+
+/// Median time of the steps of a log.
+fn median_step(log: &[Value]) -> Option<f64> {
+    let steps = log.iter().filter(|line| line["kind"] == "step");
+    let mut seconds: Vec<f64> = steps.filter_map(|line| line["seconds"].as_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds.get(seconds.len() / 2).copied()
 }
 
 /// `45 s`, `12 min`, `3.5 h`.

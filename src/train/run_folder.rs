@@ -23,10 +23,10 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// A folder for a new run, made if it is not there.
+    /// A folder for a new run, made if it is not there. The log of a run that left no checkpoint makes room.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it holds a run already, [`Error::Io`].
+    /// [`Error::Argument`] if it holds a run that could go on, [`Error::Io`].
     pub fn create(path: &Path) -> Result<Self> {
         if holds_run(path)? {
             return Err(Error::Argument {
@@ -36,6 +36,8 @@ impl RunFolder {
             });
         }
         fs::create_dir_all(path).map_err(at("create", path))?;
+        let log = path.join(LOG);
+        File::create(&log).map_err(at("create", &log))?;
         Self::open_log(path)
     }
 
@@ -122,12 +124,12 @@ impl RunFolder {
     }
 }
 
-/// Whether a folder holds the log or a checkpoint of a run.
+/// Whether a folder holds a run that could go on: a checkpoint.
 ///
 /// # Errors
 /// [`Error::Io`] if it is there and cannot be read.
 pub fn holds_run(path: &Path) -> Result<bool> {
-    Ok(path.join(LOG).exists() || !checkpoints(path)?.is_empty())
+    Ok(!checkpoints(path)?.is_empty())
 }
 
 /// Checkpoints by their steps.
@@ -208,6 +210,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut folder = RunFolder::create(root.path()).unwrap();
         assert!(RunFolder::resume(root.path()).unwrap_err().to_string().contains("no checkpoint"));
+        folder.log(&json!({"kind": "start", "of": "a run without a checkpoint"})).unwrap();
+        let mut folder = RunFolder::create(root.path()).unwrap();
+        assert_eq!(folder.lines().unwrap(), Vec::<Value>::new());
         folder.log(&json!({"kind": "start"})).unwrap();
         for step in 1..=4 {
             folder.log(&json!({"kind": "step", "step": step})).unwrap();
