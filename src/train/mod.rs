@@ -17,6 +17,8 @@ mod npy;
 mod npy_folder;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod prefetch;
+#[cfg(test)]
+mod gradient_tests;
 pub mod objective;
 pub mod sample;
 pub mod schedule;
