@@ -1,6 +1,9 @@
 //! The network: what a model file says it is, its parameters, and how they start.
 
+pub mod adapt;
 mod adapter;
+pub mod adapter_file;
+pub mod adapter_settings;
 mod block;
 pub mod bundled;
 pub mod config;
@@ -8,6 +11,7 @@ mod context;
 mod delta;
 mod differentiable;
 mod embedding;
+pub mod fingerprint;
 mod head;
 pub mod init;
 pub(crate) mod layers;
