@@ -2,7 +2,8 @@
 //! download.
 //!
 //! [`Room::generate`] builds a room of a seed out of solids with labels of the `rooms` label set, and [`scan`] walks a
-//! simulated camera through it. Both give the same on every platform.
+//! simulated camera through it, or lets it take a glance. A [`Collection`] is a whole set of such scenes. All give the
+//! same on every platform.
 //!
 //! ```
 //! use pointtpa::synth::{Options, Room, ScannerOptions, scan};
@@ -14,11 +15,13 @@
 
 mod bundled;
 mod class;
+mod collection;
 mod dice;
 mod furnish;
 mod furniture;
 mod light;
 mod material;
+mod picture;
 mod piece;
 mod plan;
 mod room;
@@ -26,10 +29,12 @@ mod scanner;
 mod shape;
 mod shell;
 mod tree;
+mod walk;
 
 pub use bundled::{BUNDLED, BundledScene};
+pub use collection::{Collection, Recipe, Views};
 pub use room::{Options, Room};
-pub use scanner::{ScannerOptions, scan};
+pub use scanner::{Path, ScannerOptions, scan};
 
 use dice::Dice;
 
