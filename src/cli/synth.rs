@@ -60,12 +60,7 @@ pub(crate) fn run(global: &Global, command: &Synth) -> Outcome {
 }
 
 /// Writes the scene of a seed; what to report of it, and its number of points.
-fn write_scene(
-    collection: &Collection,
-    seed: u64,
-    path: &Path,
-    labels: &LabelSet,
-) -> Result<(Value, usize), Failure> {
+fn write_scene(collection: &Collection, seed: u64, path: &Path, labels: &LabelSet) -> Result<(Value, usize), Failure> {
     let recipe = collection.recipe(seed);
     let cloud = recipe.cloud();
     interrupt::check()?;

@@ -40,7 +40,7 @@ impl Look {
         };
         let recess = if dice.chance(0.5) { dice.between(0.0, 0.03) } else { dice.between(0.04, 0.14) };
         let casing = Vec2::new(dice.between(0.05, 0.12), dice.between(0.012, 0.05));
-        Self { leaf, frame, metal: Material::metal(dice), casing, recess, panels: dice.below(4) }
+        Self { leaf, frame, metal: Material::metal(dice), casing, recess, panels: dice.pick(&[0, 1, 1, 1, 2, 2, 3, 3]) }
     }
 }
 

@@ -92,7 +92,7 @@ impl Mover<'_> {
             }
         }
         self.built_in(0.25);
-        self.some_against_wall(&[(f::wardrobe, 0.8), (f::cabinet, 0.6)]);
+        self.some_against_wall(&[(f::wardrobe, 0.7), (f::sofa, 0.15), (f::cabinet, 0.6)]);
         if self.dice.chance(0.4) {
             self.desk_with_chair(f::swivel_chair);
         }
@@ -128,7 +128,7 @@ impl Mover<'_> {
             self.stray_chair();
         }
         self.some_against_wall(&[
-            (f::sofa, 0.12),
+            (f::sofa, 0.25),
             (f::plant, 0.5),
             (f::basket, 0.8),
             (f::box_pile, 0.5),
@@ -147,8 +147,8 @@ impl Mover<'_> {
             (f::cabinet, 0.6),
             (f::filing_cabinet, 0.25),
             (f::bookshelf, 0.4),
+            (f::sofa, 0.35),
             (f::plant, 0.5),
-            (f::sofa, 0.3),
             (f::armchair, 0.3),
             (f::basket, 0.5),
             (f::coat_stand, 0.3),
@@ -189,7 +189,7 @@ impl Mover<'_> {
     }
 
     fn bathroom(&mut self) {
-        let tub = if self.dice.chance(0.8) { f::bathtub(self.dice) } else { f::shower(self.dice) };
+        let tub = if self.dice.chance(0.9) { f::bathtub(self.dice) } else { f::shower(self.dice) };
         if self.against_wall(&tub, 0.0).is_none() || self.dice.chance(0.25) {
             let shower = f::shower(self.dice);
             self.against_wall(&shower, 0.0);

@@ -7,7 +7,6 @@ use super::dice::Dice;
 use super::furniture::wall_shelf;
 use super::material::{Material, Pattern};
 use super::piece::Piece;
-use super::plan::Span;
 use super::room::Room;
 use super::shape::Frame;
 use super::shell::{Style, find_span};
@@ -16,12 +15,14 @@ use super::{Domain, RoomKind};
 /// Hangs up what suits the room.
 pub(super) fn hang(room: &mut Room, style: &Style, dice: &mut Dice) {
     let is_work = matches!(room.kind(), RoomKind::Office | RoomKind::Meeting);
-    let is_bare = room.domain() == Domain::Basement || room.kind() == RoomKind::Bathroom;
+    let is_wet = room.kind() == RoomKind::Bathroom;
+    let is_bare = room.domain() == Domain::Basement || is_wet;
     if is_work && dice.chance(0.5) {
         let size = Vec2::new(dice.between(0.9, 2.2), dice.between(0.8, 1.2));
         put(room, size, 0.95, dice, |_, dice| whiteboard(size, dice));
     }
-    for _ in 0..style.pictures {
+    // Small rooms need their walls for what stands there.
+    for _ in 0..if is_wet { style.pictures / 2 } else { style.pictures } {
         let size = Vec2::new(dice.between(0.3, 1.1), dice.between(0.3, 0.85));
         let bottom = dice.between(1.15, 1.5);
         put(room, size, bottom, dice, |_, dice| picture(size, dice));
@@ -40,7 +41,7 @@ pub(super) fn hang(room: &mut Room, style: &Style, dice: &mut Dice) {
             screen
         });
     }
-    if dice.chance(0.35) {
+    if dice.chance(if is_wet { 0.15 } else { 0.35 }) {
         let size = Vec2::new(dice.between(0.5, 1.4), dice.between(0.45, 0.62));
         put(room, size, 0.12, dice, |_, dice| {
             let mut piece = Piece::new(size.x, 0.12, size.y);
@@ -137,7 +138,7 @@ pub(super) fn radiator(piece: &mut Piece, width: f32, between: [f32; 2], dice: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synth::Options;
+    use crate::synth::{Options, plan::Span};
 
     #[test]
     fn nothing_hangs_over_a_door_or_a_window() {

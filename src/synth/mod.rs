@@ -80,9 +80,12 @@ impl Domain {
         use RoomKind::{Bathroom, Bedroom, Kitchen, Living, Meeting, Office, Storage};
         match self {
             Domain::Home => dice.pick(&[
-                Living, Living, Living, Bedroom, Bedroom, Kitchen, Kitchen, Bathroom, Bathroom, Bathroom, Office,
+                Living, Living, Living, Living, Bedroom, Bedroom, Bedroom, Kitchen, Kitchen, Bathroom, Bathroom,
+                Bathroom, Bathroom, Office,
             ]),
-            Domain::Office => dice.pick(&[Office, Office, Office, Meeting, Meeting, Kitchen, Kitchen, Bathroom]),
+            Domain::Office => {
+                dice.pick(&[Office, Office, Office, Office, Meeting, Meeting, Kitchen, Kitchen, Bathroom, Bathroom])
+            }
             Domain::Basement => dice.pick(&[Storage, Storage, Storage, Bathroom, Kitchen, Office, Bedroom]),
         }
     }
@@ -97,7 +100,7 @@ impl RoomKind {
             RoomKind::Office | RoomKind::Storage => (2.8, 5.2),
             RoomKind::Meeting => (3.5, 5.8),
             RoomKind::Kitchen => (2.6, 4.4),
-            RoomKind::Bathroom => (2.0, 3.1),
+            RoomKind::Bathroom => (2.1, 3.2),
         }
     }
 }

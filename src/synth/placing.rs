@@ -85,7 +85,7 @@ impl Mover<'_> {
     /// Puts a piece with its back to some wall.
     pub(super) fn against_wall(&mut self, piece: &Piece, gap: f32) -> Option<Placed> {
         let count = self.room.plan.walls.len();
-        for _ in 0..40 {
+        for _ in 0..80 {
             let index = self.dice.below(count);
             let wall = &self.room.plan.walls[index];
             let slack = wall.length - 2.0 * piece.half.x;

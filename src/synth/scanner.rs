@@ -187,13 +187,7 @@ fn reference(path: Path, first: Option<&Pose>, dice: &mut Dice) -> Frame {
 }
 
 /// What the camera's pictures show of the samples: exposed, in a cast of its own, more or less grey, with noise.
-fn develop(
-    room: &Room,
-    tree: &Tree,
-    samples: &[Sample],
-    options: &ScannerOptions,
-    dice: &mut Dice,
-) -> Vec<[f32; 3]> {
+fn develop(room: &Room, tree: &Tree, samples: &[Sample], options: &ScannerOptions, dice: &mut Dice) -> Vec<[f32; 3]> {
     let light: Vec<[f32; 3]> = samples
         .par_iter()
         .map(|sample| radiance(room, tree, &sample.seen).map(|value| value * sample.vignette))

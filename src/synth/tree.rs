@@ -122,7 +122,8 @@ impl Tree {
                 continue;
             }
             let node = &self.nodes[index as usize];
-            for (shape, frame, surface) in &self.solids[node.at as usize..][..node.count as usize] {
+            let leaf = if node.count > 0 { &self.solids[node.at as usize..][..node.count as usize] } else { &[] };
+            for (shape, frame, surface) in leaf {
                 let origin = frame.inward(ray.origin - frame.origin);
                 let local = Ray { origin, direction: frame.inward(ray.direction) };
                 if let Some((distance, normal)) = shape.hit(&local).filter(|(found, _)| *found < nearest) {

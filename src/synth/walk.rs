@@ -46,7 +46,9 @@ pub(crate) fn walk(room: &Room, options: &ScannerOptions, dice: &mut Dice) -> Ve
 pub(crate) fn glance(room: &Room, tree: &Tree, options: &ScannerOptions, dice: &mut Dice) -> Vec<Pose> {
     let center = room.plan.extent().center();
     let mut best: Option<(f32, Vec2, Vec2, f32, f32)> = None;
-    for _ in 0..10 {
+    // The best of many would make all glances alike: some take what comes.
+    let wanted = if dice.chance(0.3) { 2.0 } else { 5.0 };
+    for _ in 0..12 {
         let at = (0..20).map(|_| room.plan.somewhere(dice)).find(|&place| is_free(room, place)).unwrap_or(center);
         let (sin, cos) = sin_cos(dice.between(0.0, TURN));
         let looking = Vec2::new(cos, sin);
@@ -56,8 +58,7 @@ pub(crate) fn glance(room: &Room, tree: &Tree, options: &ScannerOptions, dice: &
         if best.is_none_or(|(most, ..)| interest > most) {
             best = Some((interest, at, looking, pitch, height));
         }
-        // Good enough: the best of many would make all glances alike.
-        if interest >= 4.0 {
+        if interest >= wanted {
             break;
         }
     }

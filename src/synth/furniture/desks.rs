@@ -87,11 +87,8 @@ fn drawers(piece: &mut Piece, side: f32, size: [f32; 3], front: &Material, dice:
 
 /// A low cabinet of drawers on castors.
 fn rolling_drawers(dice: &mut Dice) -> Piece {
-    let paint = if dice.chance(0.6) {
-        Material::varied([0.70, 0.70, 0.68], 0.12, 0.3, dice)
-    } else {
-        Material::board(dice)
-    };
+    let paint =
+        if dice.chance(0.6) { Material::varied([0.70, 0.70, 0.68], 0.12, 0.3, dice) } else { Material::board(dice) };
     let dark = Material::dark(dice);
     let (w, d, h) = (0.42, 0.5, dice.between(0.5, 0.6));
     let mut piece = Piece::new(w, d, h);

@@ -69,11 +69,8 @@ pub(crate) fn built_in(height: f32, dice: &mut Dice) -> Piece {
     let columns = dice.count(2, 5);
     let unit = dice.between(0.45, 0.6);
     let (w, d, h) = (unit * columns as f32, dice.between(0.4, 0.65), height - 0.02);
-    let paint = if dice.chance(0.65) {
-        Material::varied([0.86, 0.85, 0.83], 0.08, 0.2, dice)
-    } else {
-        Material::board(dice)
-    };
+    let paint =
+        if dice.chance(0.65) { Material::varied([0.86, 0.85, 0.83], 0.08, 0.2, dice) } else { Material::board(dice) };
     let metal = Material::metal(dice);
     let split = dice.between(1.9, 2.05).min(h - 0.3);
     let mut piece = Piece::new(w, d, h);
