@@ -9,6 +9,8 @@ pub mod augment;
 pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod dataset;
+#[cfg(test)]
+mod gradient_tests;
 mod grid_sample;
 pub mod labelled_scan;
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,9 +23,6 @@ mod npy_folder;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod prefetch;
-#[cfg(test)]
-mod gradient_tests;
-pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 #[cfg(not(target_arch = "wasm32"))]
