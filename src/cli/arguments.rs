@@ -272,9 +272,23 @@ pub(crate) struct Synth {
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 32))]
     pub(crate) seed: u64,
 
-    /// Side in metres of the cells of which each keeps one point [default: the camera's, 0.01]
-    #[arg(long, value_name = "METRES", value_parser = length::<f32>)]
-    pub(crate) cell: Option<f32>,
+    /// How the camera goes about its rooms
+    #[arg(long, value_enum, default_value_t = Looks::Mixed)]
+    pub(crate) views: Looks,
+
+    /// Side in metres of the cells of which each keeps one point
+    #[arg(long, value_name = "METRES", default_value_t = pointtpa::synth::Collection::CELL, value_parser = length::<f32>)]
+    pub(crate) cell: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Looks {
+    /// One scene in three seen from one place, the others on a walk
+    Mixed,
+    /// A walk through the whole room, looking around
+    Walk,
+    /// One to three pictures from one place: most of the room is hidden, and the axes are often the camera's
+    Glance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -285,6 +299,8 @@ pub(crate) enum Building {
     Office,
     /// Low, bare and dark rooms with pipes, seen by a noisier camera
     Basement,
+    /// Homes and offices, three to two
+    Mixed,
 }
 
 impl Building {
@@ -293,6 +309,7 @@ impl Building {
             Self::Home => "home",
             Self::Office => "office",
             Self::Basement => "basement",
+            Self::Mixed => "mixed",
         }
     }
 }

@@ -60,11 +60,6 @@ impl Var {
     pub(crate) fn into_tensor(self) -> Tensor {
         self.tensor
     }
-
-    /// The same elements under another shape; views share their gradient's elements as well.
-    pub(super) fn reshaped(&self, shape: &[usize]) -> Result<Self> {
-        Ok(Self { tensor: self.tensor.reshaped(shape)?, node: self.node })
-    }
 }
 
 impl Deref for Var {

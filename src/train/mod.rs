@@ -9,6 +9,8 @@ pub mod augment;
 pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod dataset;
+#[cfg(test)]
+mod gradient_tests;
 mod grid_sample;
 pub mod labelled_scan;
 #[cfg(not(target_arch = "wasm32"))]
