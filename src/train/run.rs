@@ -76,7 +76,7 @@ impl Run {
     /// # Errors
     /// As [`Trainer::new`]; [`Error::Argument`] for a checkpoint of another run, for a model whose inputs are not those of
     /// scans, and for data with other classes than the model.
-    pub async fn start(
+    pub fn start(
         device: &Device,
         file: ModelFile,
         loader: Loader,
@@ -114,13 +114,13 @@ impl Run {
             seconds: from.as_ref().map_or(0.0, |checkpoint| checkpoint.seconds),
         };
         match from {
-            None => run.log_start(device).await?,
+            None => run.log_start(device)?,
             Some(_) => run.take_up()?,
         }
         Ok(run)
     }
 
-    async fn log_start(&mut self, device: &Device) -> Result<()> {
+    fn log_start(&mut self, device: &Device) -> Result<()> {
         let line = json!({
             "kind": "start",
             "version": env!("CARGO_PKG_VERSION"),
