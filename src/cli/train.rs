@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
         let warnings = plan.warnings().to_vec();
         let file = subject.into_file()?;
         let Plan { loader, validation, options, .. } = plan;
-        let run = Run::start(&device, file, loader, validation, options, folder, from)?;
+        let run = Run::start(&device, file, loader, validation, options, folder, from.as_ref())?;
         let labels = info.labels.clone();
         Ok(Self {
             global,

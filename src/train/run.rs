@@ -83,16 +83,16 @@ impl Run {
         validation: Option<Dataset>,
         options: RunOptions,
         folder: RunFolder,
-        from: Option<Checkpoint>,
+        from: Option<&Checkpoint>,
     ) -> Result<Self> {
         let labels = loader.dataset().labels().clone();
         check_width(&file)?;
         let identity = identity(&file, &loader, &options)?;
-        if let Some(checkpoint) = &from {
+        if let Some(checkpoint) = from {
             checkpoint.check(&identity)?;
         }
         let mut trainer = Trainer::new(device, &file, options.trainer.clone())?;
-        if let Some(checkpoint) = &from {
+        if let Some(checkpoint) = from {
             trainer.restore(&checkpoint.state)?;
         }
         let done = trainer.steps_done();
@@ -111,7 +111,7 @@ impl Run {
             validated: None,
             saved: from.is_some().then_some(done),
             miou: None,
-            seconds: from.as_ref().map_or(0.0, |checkpoint| checkpoint.seconds),
+            seconds: from.map_or(0.0, |checkpoint| checkpoint.seconds),
         };
         match from {
             None => run.log_start(device)?,
