@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bench;
+mod chart;
 mod check;
 mod choice;
 mod exit;
@@ -15,12 +16,14 @@ mod inputs;
 mod interrupt;
 mod memory_size;
 mod output;
+mod png;
 mod results;
 mod screen;
 mod segment;
 mod summary;
 mod synth;
 mod table;
+mod train;
 
 use std::process::ExitCode;
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Init(command) => init::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
+        Command::Train(command) => train::run(&arguments.global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut script);

@@ -4,6 +4,7 @@ pub mod center_shift;
 pub mod normals;
 pub mod patches;
 pub mod pyramid;
+pub mod test_view;
 pub mod voxel;
 pub mod windows;
 
