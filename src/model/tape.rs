@@ -62,6 +62,14 @@ impl Var {
     }
 }
 
+impl Deref for Var {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
 impl<'a> Tape<'a> {
     pub(super) fn push(
         &mut self,
