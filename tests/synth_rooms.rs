@@ -62,7 +62,8 @@ fn scans_are_whole_finite_and_within_their_rooms() {
             };
             assert!(cloud.positions.iter().all(|position| within(position, 1.8)), "{domain:?} {seed}");
             let outside = cloud.positions.iter().filter(|position| !within(position, 0.4)).count();
-            assert!(outside * 10 < n, "{domain:?} {seed}: {outside} of {n} points are far outside");
+            // Up to three doors may stand open.
+            assert!(outside * 4 < n, "{domain:?} {seed}: {outside} of {n} points are far outside");
         }
     }
 }
@@ -173,7 +174,6 @@ fn a_glance_shows_a_part_of_the_room_from_the_cameras_place() {
 
 #[test]
 fn a_glances_depth_is_stepped_and_its_noise_grows_with_the_distance() {
-    let room = room(Domain::Home, 1);
     let still = ScannerOptions {
         path: CameraPath::Glance,
         poses: 1,
@@ -183,11 +183,15 @@ fn a_glances_depth_is_stepped_and_its_noise_grows_with_the_distance() {
         cell: 1e-4,
         ..ScannerOptions::of(Domain::Home)
     };
-    let clean = scan(&room, &still, 3);
+    // Depths without and with what `options` adds, in several rooms: one alone may show nothing far.
     let depths = |options: &ScannerOptions| -> Vec<(f32, f32)> {
-        let other = scan(&room, options, 3);
-        assert_eq!(other.len(), clean.len(), "noise moves points and loses none");
-        clean.positions.iter().zip(&other.positions).map(|(a, b)| (a[1], b[1])).collect()
+        let one = |seed| {
+            let room = room(Domain::Office, seed);
+            let (clean, other) = (scan(&room, &still, seed), scan(&room, options, seed));
+            assert_eq!(other.len(), clean.len(), "noise moves points and loses none");
+            clean.positions.into_iter().zip(other.positions).map(|(a, b)| (a[1], b[1])).collect::<Vec<_>>()
+        };
+        (0..8).flat_map(one).collect()
     };
     let noisy = depths(&ScannerOptions { noise: 0.003, ..still.clone() });
     let spread = |from: f32, to: f32| {
