@@ -9,7 +9,9 @@ use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
+use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
+use super::render::arguments::Render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,10 +58,12 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(Segment),
+    Eval(Eval),
     Check(Check),
     Info(Info),
     Init(Init),
     Synth(Synth),
+    Render(Render),
     Bench(Bench),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
@@ -291,7 +295,7 @@ impl Building {
 }
 
 /// A positive length in metres.
-fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
+pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         // Also refuses NaN, which is not less than anything.
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
