@@ -90,9 +90,12 @@ impl Shot {
         let axes = options.view.axes();
         let drawn = visible::visible(positions, normals, axes.towards_viewer, options.cut_ceiling);
         let camera = Camera::fitted(axes, positions, &drawn, fine);
-        let diameter = options.point_size.unwrap_or_else(|| splat::fitting_size(positions, &drawn));
-        let pixels = (diameter * camera.scale).clamp(OVERSAMPLING as f32, LARGEST_POINT * OVERSAMPLING as f32);
-        let raster = Raster::draw(positions, &drawn, &camera, fine, pixels);
+        let diameters = match options.point_size {
+            Some(size) => vec![size; drawn.len()],
+            None => splat::local_sizes(positions, &drawn, splat::fitting_size(positions, &drawn)),
+        };
+        let limits = (OVERSAMPLING as f32, LARGEST_POINT * OVERSAMPLING as f32);
+        let raster = Raster::draw(positions, &drawn, &camera, fine, &diameters, limits);
         let light = light(&raster, normals, &camera);
         Self { size: (width, height), points: raster.points, light }
     }
@@ -175,15 +178,22 @@ fn light(raster: &Raster, normals: Option<&[[f32; 3]]>, camera: &Camera) -> Vec<
             return;
         }
         let (x, y, depth) = ((pixel % width) as isize, (pixel / width) as isize, raster.depth[pixel]);
-        let around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)];
-        let behind: f32 =
-            around.iter().map(|(dx, dy)| (depth - at(x + dx * reach, y + dy * reach)).clamp(0.0, EYE_DOME_REACH)).sum();
-        let dome = (-EYE_DOME_STRENGTH * behind / (around.len() as f32 * EYE_DOME_REACH)).exp();
+        // Of opposite neighbours together, so that a slope is as bright as a level; beyond an edge there is no depth.
+        let pairs = [(1, 0), (0, 1), (1, 1), (1, -1)];
+        let behind = pairs.iter().map(|(dx, dy)| {
+            let sides = [1, -1].map(|sign| depth - at(x + sign * dx * reach, y + sign * dy * reach));
+            if sides.iter().all(|side| side.is_finite()) {
+                (sides[0] + sides[1]).clamp(0.0, EYE_DOME_REACH)
+            } else {
+                0.0
+            }
+        });
+        let dome = (-EYE_DOME_STRENGTH * behind.sum::<f32>() / (pairs.len() as f32 * EYE_DOME_REACH)).exp();
         let shading = normals.map_or(1.0, |normals| {
             let n = normals[point as usize];
             let length = n.iter().map(|v| v * v).sum::<f32>().sqrt();
             let facing = n.iter().zip(lamp).map(|(n, l)| n * l).sum::<f32>() / length.max(1e-6);
-            if facing.is_finite() { 0.8 + 0.2 * facing.clamp(0.0, 1.0) } else { 1.0 }
+            if facing.is_finite() { 0.82 + 0.18 * facing.clamp(0.0, 1.0) } else { 1.0 }
         });
         *light = dome * shading;
     });

@@ -2,6 +2,7 @@
 
 use super::camera::Camera;
 use rayon::prelude::*;
+use std::collections::HashMap;
 
 /// A pixel without a point.
 pub(super) const NOTHING: u32 = u32::MAX;
@@ -10,6 +11,10 @@ pub(super) const NOTHING: u32 = u32::MAX;
 const SAMPLES: usize = 200;
 /// A disc's diameter in distances to the nearest neighbour: scattered points leave gaps of more than one.
 const DISTANCES: f32 = 2.4;
+/// Side of the cells whose points are counted, in usual diameters.
+const CELL: f32 = 4.0;
+/// How many usual diameters a disc may have where points are sparse.
+const LARGEST: f32 = 3.5;
 
 /// The point at every pixel, and its depth.
 pub(super) struct Raster {
@@ -21,18 +26,20 @@ pub(super) struct Raster {
 }
 
 impl Raster {
-    /// Draws discs of a diameter in pixels. Of two points as near, the first is seen.
+    /// Draws discs of `diameters` `[drawn]` in metres, at least of `least` pixels and at most of `most`. Of two points as
+    /// near, the first is seen.
     pub(super) fn draw(
         positions: &[[f32; 3]],
         drawn: &[u32],
         camera: &Camera,
         size: (usize, usize),
-        diameter: f32,
+        diameters: &[f32],
+        (least, most): (f32, f32),
     ) -> Self {
         let mut raster =
             Self { size, points: vec![NOTHING; size.0 * size.1], depth: vec![f32::INFINITY; size.0 * size.1] };
-        let radius = diameter / 2.0;
-        for point in drawn {
+        for (point, diameter) in drawn.iter().zip(diameters) {
+            let radius = (diameter * camera.scale).clamp(least, most) / 2.0;
             let (x, y, depth) = camera.project(positions[*point as usize]);
             let rows = covered(y, radius, size.1);
             for row in rows {
@@ -80,6 +87,26 @@ pub(super) fn fitting_size(positions: &[[f32; 3]], drawn: &[u32]) -> f32 {
     *distances.select_nth_unstable_by(middle, f32::total_cmp).1 * DISTANCES
 }
 
+/// The diameter of every drawn point's disc in metres: `usual`, and more where a scan is sparser than usual, as far walls
+/// are. Points are counted in cells, of which a surface fills about a square.
+pub(super) fn local_sizes(positions: &[[f32; 3]], drawn: &[u32], usual: f32) -> Vec<f32> {
+    let side = CELL * usual;
+    let cell = |i: &u32| positions[*i as usize].map(|v| (v / side).floor() as i64);
+    let mut counts: HashMap<[i64; 3], u32> = HashMap::new();
+    for i in drawn {
+        *counts.entry(cell(i)).or_default() += 1;
+    }
+    let around = [[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
+    let size = |i: &u32| {
+        let [x, y, z] = cell(i);
+        // A surface may only touch a point's own cell; it fills one of those around.
+        let count = around.iter().filter_map(|[dx, dy, dz]| counts.get(&[x + dx, y + dy, z + dz])).max();
+        let distance = side / (count.copied().unwrap_or(1) as f32).sqrt();
+        (distance * DISTANCES / 2.0).clamp(usual, usual * LARGEST)
+    };
+    drawn.par_iter().map(size).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +128,23 @@ mod tests {
             assert!((size / (DISTANCES * step) - 1.0).abs() < 0.01, "{size}");
         }
         assert!(fitting_size(&[[0.0; 3]], &[0]) > 0.0);
+    }
+
+    #[test]
+    fn where_a_scan_is_sparse_its_points_are_larger() {
+        // A square metre of points a centimetre apart, and beside it one with a ninth of them.
+        let dense = (0..10_000).map(|i| [(i % 100) as f32 * 0.01, (i / 100) as f32 * 0.01, 0.0]);
+        let sparse = (0..1_089).map(|i| [2.0 + (i % 33) as f32 * 0.03, (i / 33) as f32 * 0.03, 0.0]);
+        let positions: Vec<[f32; 3]> = dense.chain(sparse).collect();
+        let drawn: Vec<u32> = (0..positions.len() as u32).collect();
+        let usual = fitting_size(&positions, &drawn);
+        let sizes = local_sizes(&positions, &drawn, usual);
+        let middle = |side: &[f32]| {
+            let mut sorted = side.to_vec();
+            sorted.sort_by(f32::total_cmp);
+            sorted[sorted.len() / 2]
+        };
+        assert_eq!(middle(&sizes[..10_000]), usual);
+        assert!(middle(&sizes[10_000..]) >= 0.03, "{} closes no gaps", middle(&sizes[10_000..]));
     }
 }
