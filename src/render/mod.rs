@@ -27,7 +27,9 @@ use splat::{NOTHING, Raster};
 /// Pixels along each side that are averaged into one, which smooths edges.
 const OVERSAMPLING: usize = 2;
 /// How dark a pixel becomes behind a nearer neighbour.
-const EYE_DOME_STRENGTH: f32 = 1.9;
+const EYE_DOME_STRENGTH: f32 = 1.5;
+/// Metres of a step in depth that are noise.
+const EYE_DOME_NOISE: f32 = 0.02;
 /// Metres beyond which a step in depth counts no more.
 const EYE_DOME_REACH: f32 = 0.25;
 /// Metres of the voxels that normals are estimated from, at least.
@@ -183,7 +185,7 @@ fn light(raster: &Raster, normals: Option<&[[f32; 3]]>, camera: &Camera) -> Vec<
         let behind = pairs.iter().map(|(dx, dy)| {
             let sides = [1, -1].map(|sign| depth - at(x + sign * dx * reach, y + sign * dy * reach));
             if sides.iter().all(|side| side.is_finite()) {
-                (sides[0] + sides[1]).clamp(0.0, EYE_DOME_REACH)
+                (sides[0] + sides[1] - EYE_DOME_NOISE).clamp(0.0, EYE_DOME_REACH)
             } else {
                 0.0
             }

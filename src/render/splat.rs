@@ -14,7 +14,9 @@ const DISTANCES: f32 = 2.4;
 /// Side of the cells whose points are counted, in usual diameters.
 const CELL: f32 = 4.0;
 /// How many usual diameters a disc may have where points are sparse.
-const LARGEST: f32 = 3.5;
+const LARGEST: f32 = 2.4;
+/// Fewer points in a cell are strays or something thin, and make no surface whose gaps could be closed.
+const SURFACE: u32 = 10;
 
 /// The point at every pixel, and its depth.
 pub(super) struct Raster {
@@ -101,7 +103,8 @@ pub(super) fn local_sizes(positions: &[[f32; 3]], drawn: &[u32], usual: f32) -> 
         let [x, y, z] = cell(i);
         // A surface may only touch a point's own cell; it fills one of those around.
         let count = around.iter().filter_map(|[dx, dy, dz]| counts.get(&[x + dx, y + dy, z + dz])).max();
-        let distance = side / (count.copied().unwrap_or(1) as f32).sqrt();
+        let Some(count) = count.filter(|count| **count >= SURFACE) else { return usual };
+        let distance = side / (*count as f32).sqrt();
         (distance * DISTANCES / 2.0).clamp(usual, usual * LARGEST)
     };
     drawn.par_iter().map(size).collect()
