@@ -9,7 +9,9 @@ use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
+use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
+use super::render::arguments::Render;
 use super::train::arguments::Train;
 
 const EXAMPLES: &str = "\
@@ -57,10 +59,12 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(Segment),
+    Eval(Eval),
     Check(Check),
     Info(Info),
     Init(Init),
     Synth(Synth),
+    Render(Render),
     Bench(Bench),
     Train(Box<Train>),
     /// Print a completion script for a shell
@@ -315,7 +319,7 @@ impl Building {
 }
 
 /// A positive length in metres.
-fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
+pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         // Also refuses NaN, which is not less than anything.
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
