@@ -103,9 +103,7 @@ fn cpu(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual:
             let first = i * CPU_ROWS * columns;
             let input = x[first..first + block.len()].chunks_exact(columns);
             for (r, (row, x)) in block.chunks_exact_mut(columns).zip(input).enumerate() {
-                let mean = sum(x, |v| v) / columns as f32;
-                let variance = sum(x, |v| (v - mean) * (v - mean)) / columns as f32;
-                let scale = 1.0 / (variance + EPS).sqrt();
+                let (mean, scale) = statistics(x);
                 for c in 0..columns {
                     row[c] = (x[c] - mean) * scale * gamma[c] + beta[c];
                 }
@@ -117,6 +115,38 @@ fn cpu(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual:
             }
         });
     });
+}
+
+/// `(x - mean) / sqrt(variance + eps)` of rows of `columns`: what several normalisations of the same rows share.
+pub(super) fn standardise(x: &[f32], columns: usize, out: &mut [f32]) {
+    vectorised(|| {
+        for (out, x) in out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)) {
+            let (mean, scale) = statistics(x);
+            for c in 0..columns {
+                out[c] = (x[c] - mean) * scale;
+            }
+        }
+    });
+}
+
+/// `x · gamma + beta`: the rest of a normalisation, with the same bits as [`layer_norm`].
+pub(super) fn scale_and_shift(x: &[f32], gamma: &[f32], beta: &[f32], out: &mut [f32]) {
+    let columns = gamma.len();
+    vectorised(|| {
+        for (out, x) in out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)) {
+            for c in 0..columns {
+                out[c] = x[c] * gamma[c] + beta[c];
+            }
+        }
+    });
+}
+
+/// The mean of a row, and one over the square root of its variance.
+#[inline(always)]
+fn statistics(x: &[f32]) -> (f32, f32) {
+    let mean = sum(x, |v| v) / x.len() as f32;
+    let variance = sum(x, |v| (v - mean) * (v - mean)) / x.len() as f32;
+    (mean, 1.0 / (variance + EPS).sqrt())
 }
 
 /// A sum in sixteen lanes, which vectorises and loses less than one running sum.

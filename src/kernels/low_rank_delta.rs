@@ -3,7 +3,10 @@
 //!
 //! The full delta `A_p B` is never built.
 
-use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for};
+use super::{
+    Activation, ELEMENTS_PER_GROUP, ensure, groups_for,
+    linear::{Finish, finish_rows},
+};
 use crate::{
     Result,
     device::{
@@ -155,19 +158,18 @@ fn gpu(gpu: &Gpu, y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &
     Ok(())
 }
 
+/// Rows of one task of the twin.
+const CPU_ROWS: usize = 256;
+
 fn cpu(y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &mut [f32]) {
     let columns = y.columns();
     if columns == 0 {
         return;
     }
     let (y, across) = (y.host::<f32>(), delta.across());
-    out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
-        out.copy_from_slice(&y[i * columns..][..columns]);
-        for (z, a) in delta.terms(i, &across, columns) {
-            out.iter_mut().zip(a).for_each(|(out, a)| *out += delta.scale * z * a);
-        }
-        activation.apply(out);
-    });
+    let finish = Finish { columns, delta: Some((delta, &across)), activation, ..Finish::default() };
+    let blocks = out.par_chunks_mut(CPU_ROWS * columns).zip(y.par_chunks(CPU_ROWS * columns)).enumerate();
+    blocks.for_each(|(i, (out, y))| finish_rows(i * CPU_ROWS, y, &finish, out));
 }
 
 #[cfg(test)]

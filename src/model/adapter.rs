@@ -15,6 +15,7 @@ use crate::{
         Activation,
         basis_mix::{Bases, basis_linear},
         gather_rows::gather_span,
+        mlp::Branch,
         softmax::softmax,
     },
 };
@@ -42,6 +43,19 @@ impl Adapter {
             down: Projection::load(loader, &format!("{prefix}.down"), plan.mid, plan.down)?,
             up: Projection::load(loader, &format!("{prefix}.up"), channels, plan.up)?,
         })
+    }
+
+    /// It as a branch of [`mlp`](crate::kernels::mlp), if both projections are static.
+    pub(super) fn branch(&self) -> Option<Branch<'_>> {
+        match (&self.down, &self.up) {
+            (Projection::Static(down), Projection::Static(up)) => Some(Branch {
+                norm: self.norm.norm(),
+                first: down.layer(),
+                activation: Activation::Relu,
+                second: up.layer(),
+            }),
+            _ => None,
+        }
     }
 
     /// `x` `[n, c]` → `residual + adapter(x)` `[n, c]`.

@@ -22,6 +22,7 @@ use crate::{
     kernels::{
         Activation,
         add::add,
+        mlp::{Branch, mlp},
         patch_attention::patch_attention,
         subm_conv::{OFFSETS, subm_conv},
     },
@@ -112,6 +113,11 @@ impl Block {
         drop((x1, attended));
         context.record(|| name("x2"), &x2);
 
+        if !context.records()
+            && let Some(hidden) = self.mlp_branch()
+        {
+            return self.branches(context, &name, scene, &x2, hidden);
+        }
         let normed = self.norm2.forward(&x2, Activation::None, None)?;
         context.record(|| name("norm2"), &normed);
         let adapted = match &self.adapter {
@@ -132,6 +138,30 @@ impl Block {
         };
         context.record(|| name("out"), &out);
         Ok(out)
+    }
+
+    /// norm2 and the MLP, if nothing is added to its layers.
+    fn mlp_branch(&self) -> Option<Branch<'_>> {
+        let (first, second) = (self.fc1.plain()?.layer(), self.fc2.plain()?.layer());
+        Some(Branch { norm: self.norm2.norm(), first, activation: Activation::Gelu, second })
+    }
+
+    /// `x2 + adapter(x2) + hidden(x2)` `[n, c]`, with as little between kernels as the adapter allows.
+    fn branches(
+        &self,
+        context: &mut Context<'_>,
+        name: &dyn Fn(&str) -> String,
+        scene: &Scene<'_>,
+        x2: &Tensor,
+        hidden: Branch<'_>,
+    ) -> Result<Tensor> {
+        match &self.adapter {
+            None => mlp(x2, x2, &[hidden]),
+            Some(adapter) => match adapter.branch() {
+                Some(adapter) => mlp(x2, x2, &[adapter, hidden]),
+                None => mlp(x2, &adapter.forward(context, name, scene, self.order_row, x2, x2)?, &[hidden]),
+            },
+        }
     }
 
     /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded.

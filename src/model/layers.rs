@@ -16,6 +16,7 @@ use crate::{
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         low_rank_delta::LowRank,
+        mlp::{Layer, Norm},
         weight::Weight,
     },
 };
@@ -131,6 +132,11 @@ impl Linear {
         })
     }
 
+    /// Its parameters, for kernels that fuse it.
+    pub(super) fn layer(&self) -> Layer<'_> {
+        Layer { weight: &self.weight, bias: self.bias.as_ref() }
+    }
+
     /// `[n, i]` → `[n, o]`.
     pub(super) fn forward(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
         self.forward_with(x, None, activation, residual)
@@ -160,6 +166,11 @@ impl LayerNorm {
         let gamma = loader.vector(&format!("{prefix}.weight"))?;
         loader.pipelines.norm(&gamma);
         Ok(Self { gamma, beta: loader.vector(&format!("{prefix}.bias"))? })
+    }
+
+    /// Its parameters, for kernels that fuse it.
+    pub(super) fn norm(&self) -> Norm<'_> {
+        Norm { gamma: &self.gamma, beta: &self.beta }
     }
 
     /// `[n, c]` → `[n, c]`.
