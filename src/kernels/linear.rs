@@ -6,10 +6,11 @@
 
 mod twin;
 
-pub(super) use self::twin::{Finish, Operand, finish_rows, multiply_rows};
+pub(super) use self::twin::{FEW_ROWS, Finish, Operand, cpu_block, finish_rows, multiply_rows};
 use super::{
     Activation, ensure,
     low_rank_delta::{LowRank, low_rank_delta},
+    product::Tiles,
     weight::Weight,
 };
 use crate::{
@@ -46,6 +47,46 @@ pub struct Epilogue<'a> {
     pub activation: Activation,
     /// Added after the activation, `[n, o]`; not together with both a delta and an activation.
     pub residual: Option<&'a Tensor>,
+}
+
+/// The parameters of a linear layer, for kernels that fuse several.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// `[o, i]`
+    pub weight: &'a Weight,
+    /// `[o]`
+    pub bias: Option<&'a Tensor>,
+}
+
+impl Layer<'_> {
+    /// The layer by itself, see [`linear`].
+    pub(super) fn of(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+        linear(x, self.weight, Epilogue { bias: self.bias, delta: None, activation, residual })
+    }
+
+    /// Whether it has this shape.
+    pub(super) fn fits(&self, inner: usize, outputs: usize) -> bool {
+        let shape = [self.weight.taps(), self.weight.inner(), self.weight.outputs()];
+        shape == [1, inner, outputs] && self.bias.is_none_or(|bias| bias.len() == outputs && bias.dtype() == DType::F32)
+    }
+
+    /// Floating-point operations per row.
+    pub(super) fn flops(&self) -> usize {
+        2 * self.weight.inner() * self.weight.outputs()
+    }
+
+    /// Bytes of its parameters.
+    pub(super) fn bytes(&self) -> u64 {
+        bytes_of(&[self.weight.tensor()]) + self.bias.map_or(0, |bias| bytes_of(&[bias]))
+    }
+
+    /// A block of rows on the CPU, with the bits of [`linear`].
+    pub(super) fn rows(&self, x: &[f32], activation: Activation, residual: Option<&[f32]>, out: &mut [f32]) {
+        let (columns, inner) = (self.weight.outputs(), self.weight.inner());
+        let finish = Finish { columns, bias: self.bias.map(Tensor::host), activation, residual, ..Finish::default() };
+        let tiles = Tiles::tap(self.weight.tensor().host(), 0, columns, inner);
+        multiply_rows(Operand { x, inner, order: None }, tiles, &finish, out);
+    }
 }
 
 /// `x` `[n, i]`, `weight` `[o, i]` → `[n, o]`.

@@ -7,11 +7,10 @@
 
 use super::{
     Activation, ensure,
-    layer_norm::{layer_norm, scale_and_shift, standardise},
-    linear::{Epilogue, Finish, Operand, linear, multiply_rows},
-    product::{Tiles, in_blocks},
+    layer_norm::{FLOPS, Norm, standardise},
+    linear::{FEW_ROWS, Layer, cpu_block},
+    product::in_blocks,
     scratch::with_scratch,
-    weight::Weight,
 };
 use crate::{
     Result,
@@ -21,26 +20,8 @@ use crate::{
     },
 };
 
-/// A normalisation over the channels, see [`layer_norm`].
-#[derive(Clone, Copy)]
-pub struct Norm<'a> {
-    /// `[c]`
-    pub gamma: &'a Tensor,
-    /// `[c]`
-    pub beta: &'a Tensor,
-}
-
-/// A linear layer.
-#[derive(Clone, Copy)]
-pub struct Layer<'a> {
-    /// `[o, i]`
-    pub weight: &'a Weight,
-    /// `[o]`
-    pub bias: Option<&'a Tensor>,
-}
-
 /// `second(act(first(norm(x))))`
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Branch<'a> {
     /// Of x.
     pub norm: Norm<'a>,
@@ -58,26 +39,20 @@ pub fn mlp(x: &Tensor, residual: &Tensor, branches: &[Branch<'_>]) -> Result<Ten
     ensure!("mlp", !branches.is_empty() && x.dtype() == DType::F32, "{} branches of x {x:?}", branches.len());
     ensure!("mlp", residual.shape() == x.shape(), "residual {residual:?} for x {:?}", x.shape());
     for Branch { norm, first, second, .. } in branches {
-        let fits = |layer: &Layer<'_>, inner, outputs| {
-            let Layer { weight, bias } = layer;
-            let shape = [weight.taps(), weight.inner(), weight.outputs()];
-            shape == [1, inner, outputs] && bias.is_none_or(|bias| bias.len() == outputs && bias.dtype() == DType::F32)
-        };
         let hidden = first.weight.outputs();
-        let layers = fits(first, columns, hidden) && fits(second, hidden, columns);
-        ensure!("mlp", layers, "{:?} and {:?} for x {:?}", first.weight, second.weight, x.shape());
-        let norms = norm.gamma.len() == columns && norm.beta.len() == columns;
-        ensure!("mlp", norms, "gamma {:?}, beta {:?} for x {:?}", norm.gamma, norm.beta, x.shape());
+        let fits = norm.fits(columns) && first.fits(columns, hidden) && second.fits(hidden, columns);
+        ensure!("mlp", fits, "{norm:?}, {first:?} and {second:?} for x {:?}", x.shape());
     }
-    let Device::Cpu(device) = x.device() else { return one_by_one(x, residual, branches) };
-    if rows <= FEW_ROWS {
-        return one_by_one(x, residual, branches);
-    }
+    let device = match x.device() {
+        // The threads are to share out the columns of each product, not the rows.
+        Device::Cpu(device) if rows > FEW_ROWS => device,
+        _ => return one_by_one(x, residual, branches),
+    };
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
-    let weights = || branches.iter().flat_map(|b| [b.first.weight, b.second.weight]);
-    let per_row = weights().map(|w| 2 * w.inner() * w.outputs()).sum::<usize>() + 8 * columns * branches.len();
-    let bytes = bytes_of(&[x, residual, &out]) + weights().map(|w| bytes_of(&[w.tensor()])).sum::<u64>();
-    device.run("mlp", Work::Flops((rows * per_row) as u64), bytes, || {
+    let layers = || branches.iter().flat_map(|branch| [branch.first, branch.second]);
+    let flops = rows * (FLOPS * columns * branches.len() + layers().map(|layer| layer.flops()).sum::<usize>());
+    let bytes = bytes_of(&[x, residual, &out]) + layers().map(|layer| layer.bytes()).sum::<u64>();
+    device.run("mlp", Work::Flops(flops as u64), bytes, || {
         cpu(x.host(), residual.host(), branches, columns, out.host_mut());
     });
     Ok(out)
@@ -87,50 +62,35 @@ pub fn mlp(x: &Tensor, residual: &Tensor, branches: &[Branch<'_>]) -> Result<Ten
 fn one_by_one(x: &Tensor, residual: &Tensor, branches: &[Branch<'_>]) -> Result<Tensor> {
     let mut sum = residual.clone();
     for Branch { norm, first, activation, second } in branches {
-        let normed = layer_norm(x, norm.gamma, norm.beta, Activation::None, None)?;
-        let epilogue = Epilogue { bias: first.bias, activation: *activation, ..Epilogue::default() };
-        let hidden = linear(&normed, first.weight, epilogue)?;
-        let epilogue = Epilogue { bias: second.bias, residual: Some(&sum), ..Epilogue::default() };
-        sum = linear(&hidden, second.weight, epilogue)?;
+        let normed = norm.of(x, None)?;
+        let hidden = first.of(&normed, *activation, None)?;
+        sum = second.of(&hidden, Activation::None, Some(&sum))?;
     }
     Ok(sum)
 }
-
-/// Elements of a hidden layer in a block of rows: a quarter of a second-level cache, or half of a small one.
-const CPU_BLOCK: usize = 1 << 16;
-/// Up to this many rows threads share out the columns of each product, see [`linear`].
-const FEW_ROWS: usize = 64;
 
 fn cpu(x: &[f32], residual: &[f32], branches: &[Branch<'_>], columns: usize, out: &mut [f32]) {
     let hidden = branches.iter().map(|branch| branch.first.weight.outputs()).max().unwrap_or(0);
     if out.is_empty() {
         return;
     }
-    let block = (CPU_BLOCK / hidden.max(1)).clamp(64, 1024).next_multiple_of(8);
-    in_blocks(out, columns, 0, block, |first_row, _, out| {
+    in_blocks(out, columns, 0, cpu_block(hidden), |first_row, _, out| {
         let place = first_row * columns..first_row * columns + out.len();
         let (x, residual) = (&x[place.clone()], &residual[place]);
         let rows = out.len() / columns;
         with_scratch([x.len(), x.len(), x.len(), rows * hidden], |[unit, normed, sum, hidden]| {
             standardise(x, columns, unit);
             for (i, Branch { norm, first, activation, second }) in branches.iter().enumerate() {
-                scale_and_shift(unit, norm.gamma.host(), norm.beta.host(), normed);
+                norm.scale_and_shift(unit, normed);
                 let hidden = &mut hidden[..rows * first.weight.outputs()];
-                layer(first, normed, *activation, None, hidden);
+                first.rows(normed, *activation, None, hidden);
                 if i > 0 {
                     sum.copy_from_slice(out);
                 }
-                layer(second, hidden, Activation::None, Some(if i > 0 { sum } else { residual }), out);
+                second.rows(hidden, Activation::None, Some(if i > 0 { sum } else { residual }), out);
             }
         });
     });
-}
-
-fn layer(layer: &Layer<'_>, x: &[f32], activation: Activation, residual: Option<&[f32]>, out: &mut [f32]) {
-    let (columns, inner) = (layer.weight.outputs(), layer.weight.inner());
-    let finish = Finish { columns, bias: layer.bias.map(Tensor::host), activation, residual, ..Finish::default() };
-    let tiles = Tiles::tap(layer.weight.tensor().host(), 0, columns, inner);
-    multiply_rows(Operand { x, inner, order: None }, tiles, &finish, out);
 }
 
 #[cfg(test)]
@@ -139,6 +99,7 @@ mod tests {
     use crate::kernels::{
         agreement::agree_split,
         testing::{Noise, SIZES, cpu as cpu_device, get, put},
+        weight::Weight,
     };
 
     /// The parameters of a branch on a device.
@@ -183,9 +144,9 @@ mod tests {
     fn every_size_agrees_with_the_gpu() {
         for n in SIZES {
             for [c, h] in [[48, 192], [9, 20], [130, 64]] {
-                // The widest weight is bound whole. Two products of up to 192 terms near 1/10, and what a GPU's
+                // A weight is bound whole, in quads. Two products of up to 192 terms near 1/10, and what a GPU's
                 // reciprocal square root loses in the normalisation.
-                agree_split(5e-5, (4 * c * h).max(64 * 4 * h.max(c)) as u64, |device| {
+                agree_split(5e-5, (4 * (c + 4) * (h + 4)).max(64 * 4 * h.max(c)) as u64, |device| {
                     with_branches(device, [n, c, h], |x, residual, branches| mlp(x, residual, branches).unwrap())
                 });
             }

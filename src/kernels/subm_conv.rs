@@ -36,25 +36,42 @@ pub fn subm_conv(
     neighbors: &Tensor,
     order: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
-    let fits = weight.inner() == inner && weight.taps() == OFFSETS;
-    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
-    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
-    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
-    ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
-    let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
-    ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
-    let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
+    check(x, weight, bias, neighbors, order)?;
+    let mut out = Tensor::uninit(x.device(), &[x.rows(), weight.outputs()], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let work = Work::Flops(2 * (rows * OFFSETS * inner * columns) as u64);
-            device.run("subm_conv", work, bytes_of(&[x, weight.tensor(), neighbors, &out]), || {
+            let work = Work::Flops((x.rows() * flops(weight)) as u64);
+            device.run("subm_conv", work, bytes_of(&[x, weight.tensor(), bias, neighbors, &out]), || {
                 cpu(x.host(), weight, bias.host(), neighbors.host(), out.host_mut());
             });
         }
         Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, order, &out)?,
     }
     Ok(out)
+}
+
+/// An error unless the operands fit together.
+pub(super) fn check(
+    x: &Tensor,
+    weight: &Weight,
+    bias: &Tensor,
+    neighbors: &Tensor,
+    order: Option<&Tensor>,
+) -> Result<()> {
+    let (rows, columns) = (x.rows(), weight.outputs());
+    let fits = weight.inner() == x.columns() && weight.taps() == OFFSETS;
+    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
+    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
+    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
+    ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
+    let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
+    ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
+    Ok(())
+}
+
+/// Floating-point operations per point, an upper bound: scans are surfaces, a third of the offsets is usual.
+pub(super) fn flops(weight: &Weight) -> usize {
+    2 * OFFSETS * weight.inner() * weight.outputs()
 }
 
 /// The permutation for an adapter, a weight and a shape.
@@ -87,8 +104,7 @@ fn gpu(
     out: &Tensor,
 ) -> Result<()> {
     let (inner, columns, limit) = (x.columns(), out.columns(), gpu.max_binding());
-    // An upper bound: scans are surfaces, a third of the offsets is usual.
-    let work_per_row = (2 * OFFSETS * inner * columns) as u64;
+    let work_per_row = flops(weight) as u64;
     let widest = out.row_bytes().max(neighbors.row_bytes());
     // In another order than their own, points may be anywhere: neighbours and outputs are bound whole, and a dispatch
     // takes a range of the order. Where they do not fit a binding, the points are taken as they come.
@@ -130,23 +146,35 @@ fn gpu(
 }
 
 /// Points of a block whose outputs stay in a thread's cache over the offsets.
-const CPU_ROWS: usize = 256;
+pub(super) const CPU_ROWS: usize = 256;
 /// Up to this many points, threads share out the columns, and each reads its part of the weight only.
-const FEW_ROWS: usize = 192;
+pub(super) const FEW_ROWS: usize = 192;
 
 fn cpu(x: &[f32], weight: &Weight, bias: &[f32], neighbors: &[u32], out: &mut [f32]) {
     let columns = bias.len();
     if out.is_empty() {
         return;
     }
-    let run = |first: usize, range: Range<usize>, out: &mut [f32]| {
-        let columns = columns_of(&range, columns);
-        let count = out.len() / columns.len();
-        out.chunks_exact_mut(columns.len()).for_each(|row| row.copy_from_slice(&bias[columns.clone()]));
-        let pairs = Pairs::new(&neighbors[first * OFFSETS..][..count * OFFSETS]);
-        Arch::new().dispatch(Block { x, weight, pairs: &pairs, range, columns, out });
-    };
-    in_blocks(out, columns, FEW_ROWS, CPU_ROWS, run);
+    in_blocks(out, columns, FEW_ROWS, CPU_ROWS, |first, tiles, out| {
+        points(x, weight, bias, neighbors, first, tiles, out);
+    });
+}
+
+/// A block of points from `first` on, of the columns of some tiles.
+pub(super) fn points(
+    x: &[f32],
+    weight: &Weight,
+    bias: &[f32],
+    neighbors: &[u32],
+    first: usize,
+    tiles: Range<usize>,
+    out: &mut [f32],
+) {
+    let columns = columns_of(&tiles, bias.len());
+    let count = out.len() / columns.len();
+    out.chunks_exact_mut(columns.len()).for_each(|row| row.copy_from_slice(&bias[columns.clone()]));
+    let pairs = Pairs::new(&neighbors[first * OFFSETS..][..count * OFFSETS]);
+    Arch::new().dispatch(Block { x, weight, pairs: &pairs, range: tiles, columns, out });
 }
 
 /// The neighbours that the points of a block have, offset by offset.

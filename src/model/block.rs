@@ -23,7 +23,9 @@ use crate::{
         Activation,
         add::add,
         mlp::{Branch, mlp},
+        norm_linear::norm_linear,
         patch_attention::patch_attention,
+        position_encoding::position_encoding,
         subm_conv::{OFFSETS, subm_conv},
     },
 };
@@ -77,10 +79,17 @@ impl Block {
     /// `x` `[n, c]` → `[n, c]`.
     pub(super) fn forward(&self, context: &mut Context<'_>, scene: &Scene<'_>, x: Tensor) -> Result<Tensor> {
         let name = |part: &str| format!("{}.{part}", self.name);
-        let (stage, row) = (scene.stage, self.order_row);
+        let stage = scene.stage;
         context.record(|| name("in"), &x);
 
         let bias = self.conv.bias.as_ref().expect("loaded with a bias");
+        if !context.records() {
+            let (weight, order) = (&self.conv.weight, stage.neighbor_order.as_ref());
+            let (linear, norm) = (self.cpe_linear.layer(), self.cpe_norm.norm());
+            let x1 = position_encoding(&x, weight, bias, &stage.neighbors, order, linear, norm)?;
+            drop(x);
+            return self.after_position(context, scene, x1);
+        }
         let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors, stage.neighbor_order.as_ref())?;
         context.record(|| name("cpe_conv"), &conv);
         let linear = self.cpe_linear.forward(&conv, Activation::None, None)?;
@@ -89,12 +98,22 @@ impl Block {
             self.add_to(context, "cpe", &x, |residual| self.cpe_norm.forward(&linear, Activation::None, residual))?;
         drop((x, linear));
         context.record(|| name("x1"), &x1);
+        self.after_position(context, scene, x1)
+    }
 
-        let normed = self.norm1.forward(&x1, Activation::None, None)?;
-        context.record(|| name("norm1"), &normed);
-        let part = |part: &str| name(&format!("qkv_{part}"));
-        let qkv = self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?;
-        drop(normed);
+    /// `x1` `[n, c]` → `[n, c]`.
+    fn after_position(&self, context: &mut Context<'_>, scene: &Scene<'_>, x1: Tensor) -> Result<Tensor> {
+        let name = |part: &str| format!("{}.{part}", self.name);
+        let (stage, row) = (scene.stage, self.order_row);
+        let qkv = match self.qkv.plain() {
+            Some(qkv) if !context.records() => norm_linear(&x1, self.norm1.norm(), qkv.layer())?,
+            _ => {
+                let normed = self.norm1.forward(&x1, Activation::None, None)?;
+                context.record(|| name("norm1"), &normed);
+                let part = |part: &str| name(&format!("qkv_{part}"));
+                self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?
+            }
+        };
         context.record(|| name("qkv"), &qkv);
         let windows = &stage.windows;
         let attended = patch_attention(

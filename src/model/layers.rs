@@ -13,10 +13,9 @@ use crate::{
     kernels::{
         Activation,
         basis_mix::Bases,
-        layer_norm::layer_norm,
-        linear::{Epilogue, linear},
+        layer_norm::{Norm, layer_norm},
+        linear::{Epilogue, Layer, linear},
         low_rank_delta::LowRank,
-        mlp::{Layer, Norm},
         weight::Weight,
     },
 };

@@ -16,10 +16,10 @@ use crate::{
 use pulp::{Arch, Simd, WithSimd};
 use std::{array, ops::Range};
 
-/// Elements of `x` in a block of rows: they stay in a thread's second-level cache while the weight streams by.
+/// Elements of x in a block of rows, a quarter of a second-level cache or half of a small one.
 const CPU_BLOCK: usize = 1 << 16;
 /// Up to this many rows, threads share out the columns, and each reads its part of the weight only.
-const FEW_ROWS: usize = 64;
+pub(in crate::kernels) const FEW_ROWS: usize = 64;
 
 pub(super) fn cpu(x: &[f32], weight: &Weight, epilogue: Epilogue<'_>, out: &mut [f32]) {
     let (columns, inner) = (weight.outputs(), weight.inner());
@@ -40,17 +40,16 @@ pub(super) fn cpu(x: &[f32], weight: &Weight, epilogue: Epilogue<'_>, out: &mut 
         let operand = Operand { x, inner, order: None };
         Arch::new().dispatch(Block { operand, tiles, range, first_row, finish: &finish, columns, out });
     };
-    let block = (CPU_BLOCK / inner.max(1)).clamp(64, 1024).next_multiple_of(8);
-    in_blocks(out, columns, FEW_ROWS, block, run);
+    in_blocks(out, columns, FEW_ROWS, cpu_block(inner), run);
+}
+
+/// Rows of a block of x: they stay in a thread's second-level cache while the weight streams by.
+pub(in crate::kernels) fn cpu_block(inner: usize) -> usize {
+    (CPU_BLOCK / inner.max(1)).clamp(64, 1024).next_multiple_of(8)
 }
 
 /// The first rows of `operand`, as many as `out` `[n, o]` holds, times all of a weight.
-pub(in crate::kernels) fn multiply_rows(
-    operand: Operand<'_>,
-    tiles: Tiles<'_>,
-    finish: &Finish<'_>,
-    out: &mut [f32],
-) {
+pub(in crate::kernels) fn multiply_rows(operand: Operand<'_>, tiles: Tiles<'_>, finish: &Finish<'_>, out: &mut [f32]) {
     let range = 0..Tiles::count(finish.columns);
     let columns = columns_of(&range, finish.columns);
     Arch::new().dispatch(Block { operand, tiles, range, first_row: 0, finish, columns, out });
@@ -182,7 +181,6 @@ impl Finish<'_> {
         }
     }
 }
-
 
 struct Finishing<'a> {
     first_row: usize,
