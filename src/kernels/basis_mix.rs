@@ -91,7 +91,10 @@ pub fn basis_linear(
     let mut ranked = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     let work = Work::Flops(2 * (rows * x.columns() * columns) as u64);
-    device.run("basis_mix", work, bytes_of(&[x, gate, &ranked, &out]), || {
+    let weights = layers.iter().map(|layer| bytes_of(&[layer.tensor()])).sum::<u64>();
+    // What is written in serialized order is read again.
+    let bytes = bytes_of(&[x, &bases.bias, gate, &ranked, &ranked, &out]) + weights;
+    device.run("basis_mix", work, bytes, || {
         let order = &orders.host::<u32>()[patches.row * rows..][..rows];
         by_patch(x, bases, layers, gate.host(), order, patches.patch_of_rank.host(), activation, ranked.host_mut());
         let (ranked, inverse) = (ranked.host::<f32>(), &patches.inverse.host::<u32>()[patches.row * rows..][..rows]);

@@ -80,7 +80,7 @@ pub fn layer_norm(
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let bytes = bytes_of(&[x, &out]) + residual.map_or(0, |residual| bytes_of(&[residual]));
+            let bytes = bytes_of(&[x, gamma, beta, &out]) + residual.map_or(0, |residual| bytes_of(&[residual]));
             device.run("layer_norm", work(rows, columns), bytes, || {
                 cpu(x.host(), gamma.host(), beta.host(), activation, residual.map(Tensor::host), out.host_mut());
             });

@@ -107,7 +107,8 @@ pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Ten
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let more = [epilogue.bias, epilogue.residual].into_iter().flatten().map(|t| bytes_of(&[t])).sum::<u64>();
+            let more = [epilogue.bias, epilogue.residual].into_iter().flatten().map(|t| bytes_of(&[t])).sum::<u64>()
+                + epilogue.delta.map_or(0, |delta| delta.bytes());
             let rank = epilogue.delta.map_or(0, |delta| delta.z.columns());
             let work = Work::Flops(2 * (rows * (inner + rank) * columns) as u64);
             device.run("linear", work, bytes_of(&[x, weight.tensor(), &out]) + more, || {

@@ -30,7 +30,7 @@ pub fn norm_linear(x: &Tensor, norm: Norm<'_>, layer: Layer<'_>) -> Result<Tenso
     };
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     let work = Work::Flops((rows * (FLOPS * inner + layer.flops())) as u64);
-    device.run("norm_linear", work, bytes_of(&[x, &out]) + layer.bytes(), || {
+    device.run("norm_linear", work, bytes_of(&[x, norm.gamma, norm.beta, &out]) + layer.bytes(), || {
         cpu(x.host(), norm, layer, out.host_mut());
     });
     Ok(out)

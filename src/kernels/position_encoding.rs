@@ -45,7 +45,7 @@ pub fn position_encoding(
     subm_conv::check(x, weight, bias, neighbors, order)?;
     let mut out = Tensor::uninit(x.device(), &[rows, columns], x.dtype())?;
     let flops = rows * (subm_conv::flops(weight) + layer.flops() + FLOPS * columns);
-    let bytes = bytes_of(&[x, weight.tensor(), bias, neighbors, &out]) + layer.bytes();
+    let bytes = bytes_of(&[x, weight.tensor(), bias, neighbors, norm.gamma, norm.beta, &out]) + layer.bytes();
     device.run("position_encoding", Work::Flops(flops as u64), bytes, || {
         cpu(x.host(), weight, bias.host(), neighbors.host(), layer, norm, out.host_mut());
     });

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree_split,
-        testing::{Noise, SIZES, put},
+        testing::{Noise, SIZES, cpu as cpu_device, get, put},
     };
 
     /// The offset of the voxel itself.
@@ -284,6 +284,36 @@ mod tests {
             }
         }
         table
+    }
+
+    #[test]
+    fn an_order_goes_together_with_splitting_by_rows_of_x_and_by_work() {
+        // x is wider than outputs and table, which are bound whole: 128 KiB hold 512 of its rows. At 512 channels a
+        // dispatch is to take no more than 1,408 points; few have neighbours, so that the test does not take as long.
+        for ([n, i, o], near, binding) in [([1025, 64, 16], 400, 128 << 10), ([1500, 512, 512], 3, 64 << 20)] {
+            let mut noise = Noise::new(n as u64);
+            // Weights of a size that leaves sums near 1.
+            let weight: Vec<f32> = noise.floats(o * OFFSETS * i).iter().map(|w| w / (i as f32).sqrt()).collect();
+            let (x, bias) = (noise.floats(n * i), noise.floats(o));
+            let mut neighbors = random_table(n, &mut noise);
+            neighbors[near * OFFSETS..].chunks_exact_mut(OFFSETS).for_each(|row| {
+                let own = row[CENTRE];
+                row.fill(ABSENT);
+                row[CENTRE] = own;
+            });
+            let mut order: Vec<u32> = (0..n as u32).collect();
+            (1..n).rev().for_each(|at| order.swap(at, noise.below(at + 1)));
+            // Up to 27 · 512 products of a sum near 1, in another order.
+            let run = |device: &Device, ordered: bool| {
+                let weight = Weight::from_slice(device, o, OFFSETS, &weight).unwrap();
+                let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
+                let (neighbors, order) = (put(device, &[n, OFFSETS], &neighbors), put(device, &[n], &order));
+                subm_conv(&x, &weight, &bias, &neighbors, ordered.then_some(&order)).unwrap()
+            };
+            let ordered = agree_split(2e-4, binding, |device| run(device, true));
+            // The twin takes no order: what it gives is what an order must not change.
+            assert_eq!(ordered, get::<f32>(&run(&cpu_device(), false)));
+        }
     }
 
     #[test]
