@@ -1,13 +1,15 @@
 //! Proving a device right: a golden file's inputs are run through the program, and everything the reference recorded
 //! on the way is compared with what the program computes.
 //!
-//! Integers (codes, orders, cells, windows) must be equal, floats within a stated tolerance. What cannot be compared
+//! Integers (codes, orders, cells, windows) must be equal, floats within a stated tolerance, gradients within a share of
+//! their norm. What cannot be compared
 //! is listed with its reason.
 
 mod compare;
 mod computed;
 mod fragments;
 mod rule;
+mod training;
 
 use crate::{
     Device, Error, Result,
@@ -49,7 +51,7 @@ pub struct Comparison {
     pub name: String,
     /// Number of elements.
     pub count: usize,
-    /// Largest absolute difference.
+    /// Largest absolute difference; of a gradient, the norm of the difference over the gradient's norm.
     pub max_abs: f64,
     /// Mean absolute difference.
     pub mean_abs: f64,
@@ -143,7 +145,8 @@ async fn check_model(device: &Device, file: TensorFile, report: &mut Report) -> 
     let rule = Rule::of(&model, tensors, &computed.offsets);
     let tolerance = tolerance(&model, &file);
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    for name in names.iter().filter(|name| !is_parameter(name)) {
+    let compared_here = |name: &&String| !is_parameter(name) && !Rule::is_of_training(name, tensors);
+    for name in names.iter().filter(compared_here) {
         let own_name = match rule.reason_to_skip(name) {
             Some(reason) => {
                 report.skip(name, &reason);
@@ -178,7 +181,7 @@ async fn check_model(device: &Device, file: TensorFile, report: &mut Report) -> 
         }
         report.compared.extend(worst);
     }
-    Ok(())
+    training::check_training(device, &file, report).await
 }
 
 fn tolerance(model: &Model, file: &ModelFile) -> f64 {

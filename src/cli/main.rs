@@ -25,6 +25,7 @@ mod segment;
 mod summary;
 mod synth;
 mod table;
+mod train;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Render(command) => render::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
+        Command::Train(command) => train::run(&arguments.global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut script);

@@ -16,7 +16,7 @@ use super::{choice, interrupt, output, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output)?;
-    let file = choice::model(command.model.as_deref())?;
+    let file = choice::adapted_model(command.model.as_deref(), command.adapter.as_deref())?;
     if let Some(folder) = &folder {
         output::create_folder(folder)?;
     }
@@ -120,6 +120,7 @@ impl Run<'_> {
             points: scan.cloud.len(),
             device: engine.device.description(),
             model: self.file.path().display().to_string(),
+            adapter: self.command.adapter.as_ref().map(|path| path.display().to_string()),
             grid_size: self.command.grid.unwrap_or(info.grid_size),
             labels: info.labels.clone(),
             read,

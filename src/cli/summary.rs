@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) points: usize,
     pub(crate) device: String,
     pub(crate) model: String,
+    /// The adapter file that lies over it.
+    pub(crate) adapter: Option<String>,
     pub(crate) grid_size: f64,
     pub(crate) labels: LabelSet,
     /// Seconds.
@@ -56,6 +58,7 @@ impl Summary {
             "label_set": self.labels.name,
             "device": self.device,
             "model": self.model,
+            "adapter": self.adapter,
             "warnings": self.warnings,
         })
     }

@@ -3,7 +3,7 @@
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
 pub mod accumulate;
-mod activation;
+pub mod activation;
 pub mod activation_backward;
 pub mod adamw;
 pub mod add;
@@ -33,14 +33,18 @@ pub mod lovasz;
 pub mod low_rank_delta;
 pub mod low_rank_delta_backward;
 mod math;
+pub mod mlp;
 pub mod neighbor_mask;
 pub mod neighbor_table;
+pub mod norm_linear;
 mod outer;
 pub mod patch_attention;
 pub mod patch_attention_backward;
+pub mod position_encoding;
 mod product;
 pub mod radix_sort;
 pub mod scan;
+mod scratch;
 pub mod segment_max;
 pub mod segment_max_backward;
 pub mod segment_mean;
@@ -58,6 +62,7 @@ pub mod unique;
 pub mod voxel_key;
 pub mod weight;
 pub mod weight_gradient;
+pub mod weight_layout;
 pub mod weighted_mean;
 
 pub use activation::Activation;

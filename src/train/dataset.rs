@@ -327,9 +327,129 @@ fn has_labels(path: &Path) -> Result<bool> {
 /// The first names of a list.
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 10;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN {
-        text += &format!(" and {} more", names.len() - SHOWN);
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        PointCloud,
+        train::{
+            augment::testing::scene,
+            npy_folder::tests::{coord, segment, write},
+        },
+    };
+
+    fn options() -> DatasetOptions {
+        DatasetOptions::new(LabelSet::rooms(), 0.02)
     }
-    text
+
+    fn cloud(n: usize) -> PointCloud {
+        let LabelledScan { coord, color, normal, segment, .. } = scene(n);
+        PointCloud::new(coord, [0.0; 3], Some(color), Some(normal), Some(segment)).unwrap()
+    }
+
+    fn save(path: &Path, cloud: &PointCloud) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        scan::write_cloud(path, cloud, &LabelSet::rooms()).unwrap();
+    }
+
+    #[test]
+    fn files_and_folders_come_in_the_order_of_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let train = dir.path().join("train");
+        save(&train.join("c.PLY"), &cloud(30));
+        save(&train.join("a.scan"), &cloud(20));
+        write(&train.join("b"), &[coord(), segment([5, -1])]);
+        fs::create_dir(train.join("empty")).unwrap();
+        fs::write(train.join("notes.txt"), "ply\u{e4}doyer").unwrap();
+        fs::write(train.join(".hidden"), "x").unwrap();
+        let dataset = Dataset::open(dir.path(), Split::Train, options()).unwrap();
+        assert_eq!((0..3).map(|i| dataset.name(i)).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((dataset.len(), dataset.points()), (3, 52));
+        assert_eq!(dataset.class_points()[..7], [13, 13, 12, 7, 0, 1, 0]);
+        assert_eq!(dataset.classes_without_points(), [vec![4], (6..21).collect()].concat());
+        assert_eq!(dataset.warnings()[0], "passed over, being no scans: empty, notes.txt");
+        assert!(
+            dataset.warnings()[1].starts_with("no scan has a point of chair, table, door"),
+            "{:?}",
+            dataset.warnings()
+        );
+        assert_eq!(dataset.scan(0).unwrap().coord, scene(20).coord);
+        assert_eq!(dataset.path(1), Some(train.join("b").as_path()));
+        assert!(dataset.scan(3).unwrap_err().to_string().starts_with("scan 3: there are 3"));
+    }
+
+    #[test]
+    fn the_cache_keeps_what_fits_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..4 {
+            save(&dir.path().join(format!("train/{i}.ply")), &cloud(100 + i));
+        }
+        let of =
+            |cache_bytes| Dataset::open(dir.path(), Split::Train, DatasetOptions { cache_bytes, ..options() }).unwrap();
+        // Scans have 100 to 103 points of 40 bytes.
+        for (cache_bytes, kept) in [(0, 0..=0), (9_000, 2..=2), (1 << 30, 4..=4)] {
+            let dataset = of(cache_bytes);
+            let is_kept = |i: &usize| Arc::ptr_eq(&dataset.scan(*i).unwrap(), &dataset.scan(*i).unwrap());
+            let count = (0..4).filter(is_kept).count();
+            assert!(kept.contains(&count), "{cache_bytes} bytes keep {count}");
+            assert!(dataset.kept_bytes.load(Ordering::Relaxed) <= cache_bytes);
+            assert!((0..4).all(|i| dataset.scan(i).unwrap().coord == scene(100 + i).coord));
+        }
+    }
+
+    #[test]
+    fn folders_that_teach_nothing_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Dataset::open(dir.path(), Split::Train, options()).unwrap_err().to_string();
+        assert!(open().contains("has no folder `train`"), "{}", open());
+        fs::create_dir(dir.path().join("train")).unwrap();
+        assert!(open().contains("there is no scan here"), "{}", open());
+        let mut ignored = cloud(10);
+        ignored.labels = Some(vec![-1; 10]);
+        save(&dir.path().join("train/b.ply"), &ignored);
+        assert!(open().contains("all labels are -1"), "{}", open());
+        save(&dir.path().join("train/a.ply"), &cloud(10));
+        let dataset = Dataset::open(dir.path(), Split::Train, options()).unwrap();
+        assert_eq!(dataset.warnings()[0], "all labels are -1 in b");
+        let unlabelled = PointCloud { labels: None, ..cloud(10) };
+        save(&dir.path().join("train/c.ply"), &unlabelled);
+        assert!(open().contains("c.ply: label: the scan has no labels"), "{}", open());
+        fs::write(dir.path().join("train/aa.ply"), "not a scan").unwrap();
+        // The first by name is told, whichever thread was first.
+        assert!(open().contains("aa.ply: byte 0"), "{}", open());
+    }
+
+    #[test]
+    fn evaluation_reads_val_or_the_labelled_scans_of_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Dataset::open_for_evaluation(dir.path(), options());
+        save(&dir.path().join("b.ply"), &PointCloud { labels: None, ..cloud(10) });
+        let error = open().unwrap_err().to_string();
+        assert!(error.contains("none of its 1 scans has labels"), "{error}");
+        save(&dir.path().join("a.ply"), &cloud(10));
+        let dataset = open().unwrap();
+        assert_eq!((dataset.len(), dataset.name(0)), (1, "a"));
+        assert_eq!(dataset.warnings()[0], "passed over for want of labels: b");
+        save(&dir.path().join("val/c.ply"), &cloud(10));
+        let dataset = open().unwrap();
+        assert_eq!((dataset.len(), dataset.name(0)), (1, "c"));
+    }
+
+    #[test]
+    fn scans_in_memory_are_checked_too() {
+        let of = |scan| Dataset::from_scans(vec![scan], LabelSet::rooms());
+        let dataset = of(scene(10)).unwrap();
+        assert_eq!((dataset.len(), dataset.path(0), dataset.points()), (1, None, 10));
+        let refused = |scan| of(scan).unwrap_err().to_string();
+        let wrong = LabelledScan { segment: vec![21; 10], ..scene(10) };
+        assert!(refused(wrong).contains("label 21 is outside the set rooms"));
+        assert!(refused(LabelledScan { color: Vec::new(), ..scene(10) }).contains("columns of [0, 10, 10] rows"));
+        assert!(refused(LabelledScan::default()).contains("0 points"));
+        assert!(refused(LabelledScan { segment: vec![-1; 10], ..scene(10) }).contains("all labels are -1"));
+        assert!(Dataset::from_scans(Vec::new(), LabelSet::rooms()).is_err());
+    }
 }

@@ -103,6 +103,7 @@ impl LabelledScan {
     }
 
     /// Bytes that its columns take.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn bytes(&self) -> usize {
         self.len() * (3 * size_of::<[f32; 3]>() + size_of::<i32>())
     }
@@ -207,4 +208,105 @@ fn check_extent(path: &Path, positions: &[[f32; 3]], grid_size: f64) -> Result<(
         Error::Argument { what, problem, advice } => Error::Scan { path: path.to_owned(), at: what, problem, advice },
         other => other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::augment::testing::scene;
+    use pollster::block_on;
+
+    fn of(cloud: PointCloud, labels: &LabelSet) -> Result<LabelledScan> {
+        block_on(LabelledScan::from_cloud("rooms/study.ply".as_ref(), cloud, labels, 0.02))
+    }
+
+    fn cloud(n: usize) -> PointCloud {
+        let LabelledScan { coord, color, normal, segment, .. } = scene(n);
+        PointCloud::new(coord, [0.0; 3], Some(color), Some(normal), Some(segment)).unwrap()
+    }
+
+    #[test]
+    fn a_scan_keeps_its_columns_and_leaves_points_that_are_nowhere_out() {
+        let mut given = cloud(40);
+        given.positions[3][1] = f32::NAN;
+        given.normals.as_mut().unwrap()[5] = [0.0; 3];
+        let scan = of(given.clone(), &LabelSet::rooms()).unwrap();
+        let expected = scene(40).select(&(0..40).filter(|i| *i != 3).collect::<Vec<_>>());
+        assert_eq!((scan.name.as_str(), scan.len()), ("study", 39));
+        assert_eq!((&scan.coord, &scan.color, &scan.segment), (&expected.coord, &expected.color, &expected.segment));
+        // An unusable normal points up, as the segmenter has it.
+        assert_eq!((scan.normal[3], scan.normal[4], scan.normal[5]), (expected.normal[3], UP, expected.normal[5]));
+        // Ten of each class, less those of class 3 that are ignored, and the point that is nowhere.
+        assert_eq!(scan.class_points(5), [10, 10, 10, 4, 0]);
+    }
+
+    #[test]
+    fn missing_colours_are_grey_and_missing_normals_estimated() {
+        // A floor of 41 by 41 points, 1 cm apart, around the origin, and one point above it: surfaces face upwards.
+        let mut positions: Vec<[f32; 3]> =
+            (0..1681).map(|i| [(i % 41) as f32 * 0.01, (i / 41) as f32 * 0.01, 0.005]).collect();
+        positions.push([0.2, 0.2, 2.0]);
+        let bare = PointCloud::new(positions, [0.0; 3], None, None, Some(vec![1; 1682])).unwrap();
+        let mut zeros = bare.clone();
+        zeros.normals = Some(vec![[0.0; 3]; 1682]);
+        for cloud in [bare, zeros] {
+            let scan = of(cloud, &LabelSet::rooms()).unwrap();
+            assert!(scan.color.iter().all(|color| *color == PointCloud::NEUTRAL_GREY));
+            // The plane is exact but for rounding.
+            assert!(scan.normal.iter().all(|n| n[0].abs() < 1e-3 && n[1].abs() < 1e-3 && n[2] > 0.999));
+        }
+    }
+
+    #[test]
+    fn labels_outside_the_set_are_told_with_place_and_number() {
+        let mut given = cloud(40);
+        let labels = given.labels.as_mut().unwrap();
+        (labels[9], labels[30], labels[12]) = (21, 21, -2);
+        given.positions[0][0] = f32::INFINITY;
+        let error = of(given, &LabelSet::rooms()).unwrap_err().to_string();
+        assert!(error.starts_with("rooms/study.ply: label: "), "{error}");
+        // Places are the file's, whatever has been left out before them.
+        assert!(error.contains("-2 (1 points, the first is point 12), 21 (2 points, the first is point 9)"), "{error}");
+        let mut many = cloud(40);
+        many.labels = Some((100..140).collect());
+        assert!(of(many, &LabelSet::rooms()).unwrap_err().to_string().contains("32 more values"));
+    }
+
+    #[test]
+    fn scans_that_teach_nothing_are_refused() {
+        let mut unlabelled = cloud(4);
+        unlabelled.labels = None;
+        let mut nowhere = cloud(4);
+        nowhere.positions.fill([f32::NAN; 3]);
+        let mut wide = cloud(4);
+        wide.positions[2][0] = 2000.0;
+        let mut endless = cloud(4);
+        endless.positions.iter_mut().for_each(|p| p[0] = f32::MAX);
+        for (cloud, expected) in [
+            (unlabelled, "label: the scan has no labels. Give its points an integer property `label`"),
+            (nowhere, "coordinates: none of its 4 points has finite coordinates"),
+            (PointCloud { labels: Some(Vec::new()), ..PointCloud::default() }, "coordinates: none of its 0 points"),
+            (wide, "grid size: the scene's x extent"),
+            (endless, "too wide for 32-bit coordinates"),
+        ] {
+            let error = of(cloud, &LabelSet::rooms()).unwrap_err();
+            assert!(matches!(error, Error::Scan { .. }) && error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_means_other_classes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("room.ply");
+        crate::scan::write_cloud(&path, &cloud(40), &LabelSet::rooms()).unwrap();
+        let scan = LabelledScan::read(&path, &LabelSet::rooms(), 0.02).unwrap();
+        assert_eq!((scan.name.as_str(), scan.segment), ("room", scene(40).segment));
+        // The first 20 of `rooms` are those of `scannet20`.
+        assert!(LabelledScan::read(&path, &LabelSet::scannet20(), 0.02).is_ok());
+        let error = LabelledScan::read(&path, &LabelSet::s3dis13(), 0.02).unwrap_err().to_string();
+        assert!(error.contains("label 0 is `wall`, and in the set s3dis13 it is `ceiling`"), "{error}");
+        // A model that does not name its classes takes any.
+        let unnamed = LabelSet::new("unnamed", (0..13).map(|i| (format!("class{i}"), [0; 3])));
+        assert!(LabelledScan::read(&path, &unnamed, 0.02).is_ok());
+    }
 }

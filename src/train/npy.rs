@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files: one array, numbers of any plain type.
+//! `NumPy`'s `.npy` files: one array, numbers of any plain type.
 //!
 //! `\x93NUMPY`, major and minor version, the header's length (two bytes, little endian; four from version 2 on), the
 //! header, the numbers. The header is a Python dictionary, such as
@@ -123,34 +123,43 @@ impl Header {
     }
 }
 
-/// The bytes of a number and how they are read; `None` for a type that is no plain number.
-fn reader(descr: &str) -> Option<(usize, fn(&[u8]) -> f64)> {
+/// The bytes of a number, and how they are read.
+type Reader = (usize, fn(&[u8]) -> f64);
+
+/// How a type is read; `None` if it is no plain number.
+fn reader(descr: &str) -> Option<Reader> {
+    // 64-bit integers do not convert without loss, but class ids do.
     macro_rules! read {
         ($type:ty, $from:ident) => {
-            (size_of::<$type>(), |bytes: &[u8]| bytes.try_into().map(<$type>::$from).unwrap_or_default() as f64)
+            (size_of::<$type>(), |bytes: &[u8]| bytes.try_into().map_or(0.0, |bytes| <$type>::$from(bytes) as f64))
+        };
+    }
+    macro_rules! exact {
+        ($type:ty, $from:ident) => {
+            (size_of::<$type>(), |bytes: &[u8]| bytes.try_into().map_or(0.0, |bytes| f64::from(<$type>::$from(bytes))))
         };
     }
     Some(match descr {
-        "|u1" | "|b1" => (1, |bytes| f64::from(bytes[0])),
-        "|i1" => (1, |bytes| f64::from(bytes[0] as i8)),
-        "<u2" => read!(u16, from_le_bytes),
-        "<u4" => read!(u32, from_le_bytes),
+        "|u1" | "|b1" => exact!(u8, from_le_bytes),
+        "|i1" => exact!(i8, from_le_bytes),
+        "<u2" => exact!(u16, from_le_bytes),
+        "<u4" => exact!(u32, from_le_bytes),
         "<u8" => read!(u64, from_le_bytes),
-        "<i2" => read!(i16, from_le_bytes),
-        "<i4" => read!(i32, from_le_bytes),
+        "<i2" => exact!(i16, from_le_bytes),
+        "<i4" => exact!(i32, from_le_bytes),
         "<i8" => read!(i64, from_le_bytes),
-        "<f4" => read!(f32, from_le_bytes),
-        "<f8" => read!(f64, from_le_bytes),
-        ">u2" => read!(u16, from_be_bytes),
-        ">u4" => read!(u32, from_be_bytes),
+        "<f2" => exact!(half::f16, from_le_bytes),
+        "<f4" => exact!(f32, from_le_bytes),
+        "<f8" => exact!(f64, from_le_bytes),
+        ">u2" => exact!(u16, from_be_bytes),
+        ">u4" => exact!(u32, from_be_bytes),
         ">u8" => read!(u64, from_be_bytes),
-        ">i2" => read!(i16, from_be_bytes),
-        ">i4" => read!(i32, from_be_bytes),
+        ">i2" => exact!(i16, from_be_bytes),
+        ">i4" => exact!(i32, from_be_bytes),
         ">i8" => read!(i64, from_be_bytes),
-        ">f4" => read!(f32, from_be_bytes),
-        ">f8" => read!(f64, from_be_bytes),
-        "<f2" => (2, |bytes| f64::from(half::f16::from_le_bytes([bytes[0], bytes[1]]))),
-        ">f2" => (2, |bytes| f64::from(half::f16::from_be_bytes([bytes[0], bytes[1]]))),
+        ">f2" => exact!(half::f16, from_be_bytes),
+        ">f4" => exact!(f32, from_be_bytes),
+        ">f8" => exact!(f64, from_be_bytes),
         _ => return None,
     })
 }

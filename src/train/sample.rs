@@ -133,7 +133,9 @@ impl WholeSample {
         for cell in 0..cells.len() {
             let members = cells.members_of(cell);
             rows.push(members[0]);
-            members.iter().for_each(|point| inverse[*point as usize] = cell as u32);
+            for point in members {
+                inverse[*point as usize] = cell as u32;
+            }
         }
         Ok(Self { sample: Sample::of_rows(&scan, cells.grid_coord, &rows, features), inverse })
     }

@@ -53,7 +53,7 @@ mod tests {
         for (i, j) in (0..9).map(|k| (k / 3, k % 3)) {
             // Rounding of values up to 255.
             assert!((full[i][j] - expected[i][j]).abs() < 1e-4);
-            assert!((half[i][j] - (expected[i][j] + colors[i][j]) / 2.0).abs() < 1e-4);
+            assert!((half[i][j] - f32::midpoint(expected[i][j], colors[i][j])).abs() < 1e-4);
         }
         stretch(&mut [], 1.0);
     }
