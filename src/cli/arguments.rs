@@ -87,6 +87,7 @@ Examples:
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
   pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
+#[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
     /// PLY files, folders of them, or patterns; `-` is standard input
     #[arg(value_name = "IN", required = true)]
