@@ -17,8 +17,10 @@ use pointtpa::{
     geometry::{voxel::voxelize, windows::Windows},
     kernels::{
         Activation,
-        layer_norm::layer_norm,
-        linear::{Epilogue, linear},
+        layer_norm::{Norm, layer_norm},
+        linear::{Epilogue, Layer, linear},
+        mlp::{Branch, mlp},
+        neighbor_mask::neighbor_order,
         patch_attention::patch_attention,
         radix_sort::radix_sort,
         subm_conv::{OFFSETS, subm_conv},
@@ -37,6 +39,7 @@ fn main() {
         .measurement_time(Duration::from_secs(2));
     for device in devices() {
         linears(&mut criterion, &device);
+        mlps(&mut criterion, &device);
         attention(&mut criterion, &device);
         convolutions(&mut criterion, &device);
         norms(&mut criterion, &device);
@@ -105,6 +108,26 @@ fn linears(c: &mut Criterion, device: &Device) {
     }
 }
 
+fn mlps(c: &mut Criterion, device: &Device) {
+    for (rows, channels) in [(60_000, 48), (2048, 384)] {
+        let hidden = 4 * channels;
+        let (x, bias, hidden_bias) =
+            (noise(device, &[rows, channels]), noise(device, &[channels]), noise(device, &[hidden]));
+        let first = weigh(&noise(device, &[hidden, channels]), 1);
+        let second = weigh(&noise(device, &[channels, hidden]), 1);
+        let branch = Branch {
+            norm: Norm { gamma: &bias, beta: &bias },
+            first: Layer { weight: &first, bias: Some(&hidden_bias) },
+            activation: Activation::Gelu,
+            second: Layer { weight: &second, bias: Some(&bias) },
+        };
+        let flops = (4 * rows * channels * hidden) as u64;
+        measure(c, device, "mlp", &format!("{rows}x{channels}"), flops, || {
+            mlp(&x, &x, &[branch]).expect("the shapes fit")
+        });
+    }
+}
+
 fn attention(c: &mut Criterion, device: &Device) {
     let (windows, patch, heads, head_dim) = (8, 1024, 3, 16);
     let rows = windows * patch;
@@ -129,13 +152,14 @@ fn convolutions(c: &mut Criterion, device: &Device) {
     for (channels, grid) in [(48, 0.04), (384, 0.32)] {
         let voxels = block_on(voxelize(device, &room(), grid)).expect("a room fits");
         let neighbors = voxels.neighbors().expect("a room fits");
+        let order = neighbor_order(&neighbors).expect("a room fits");
         let (n, table) = (voxels.len(), block_on(neighbors.to_vec::<u32>()).expect("it can be read"));
         let (x, bias) = (noise(device, &[n, channels]), noise(device, &[channels]));
         let weight = weigh(&noise(device, &[channels, OFFSETS * channels]), OFFSETS);
         let present = table.iter().filter(|entry| **entry != u32::MAX).count();
         let shape = format!("{n} voxels x {channels}");
         measure(c, device, "subm_conv", &shape, (2 * present * channels * channels) as u64, || {
-            subm_conv(&x, &weight, &bias, &neighbors, None).expect("the shapes fit")
+            subm_conv(&x, &weight, &bias, &neighbors, order.as_ref()).expect("the shapes fit")
         });
     }
 }

@@ -1,10 +1,12 @@
 // low_rank_delta: out[i, o] = act(y[i, o] + scale * sum over r of a[patch(i), o, r] * z[i, r])
-//   1 y [rows, columns]   2 z [rows, rank]   3 a [patches, columns, rank]   4 inverse [.., n], a row of it from
-//   `inverse_base`   5 patch_of_rank [n]   6 out [rows, columns]
-// patch(i) = patch_of_rank[inverse[i]]. The delta A_p B is never built: z = B x is `linear`'s.
-// With `one_patch` (static LoRA) every point uses a[0] and bindings 4 and 5 are not read.
+//   1 y [rows, columns]   4 z [rows, rank]   5 out [rows, columns]   6 a [patches, columns, rank]
+//   7 inverse [.., n], a row of it from `inverse_base`   8 patch_of_rank [n]
+// patch(i) = patch_of_rank[inverse[i]]. The delta A_p B is never built: z = B x is `linear`'s, whose bindings these are.
+// With `one_patch` (static LoRA) every point uses a[0] and bindings 7 and 8 are not read.
+// One invocation is four channels of a point.
 #import dispatch
 #import activation
+#import delta_quad
 
 struct Params {
     rows: u32,
@@ -17,11 +19,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read> z: array<f32>;
-@group(0) @binding(3) var<storage, read> a: array<f32>;
-@group(0) @binding(4) var<storage, read> inverse: array<u32>;
-@group(0) @binding(5) var<storage, read> patch_of_rank: array<u32>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -30,18 +28,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = flat_group(group, groups) * 256u + local;
-    if i >= params.rows * params.columns {
+    let quads = (params.columns + 3u) / 4u;
+    if i >= params.rows * quads {
         return;
     }
-    let row = i / params.columns;
-    var patch_index = 0u;
-    if params.one_patch == 0u {
-        patch_index = patch_of_rank[inverse[params.inverse_base + row]];
+    let row = i / quads;
+    let column = i % quads * 4u;
+    let delta = delta_quad(row, column);
+    for (var k = 0u; k < min(4u, params.columns - column); k++) {
+        let at = row * params.columns + column + k;
+        out[at] = activate(y[at] + delta[k], params.activation);
     }
-    let first = (patch_index * params.columns + i % params.columns) * params.rank;
-    var sum = 0.0;
-    for (var r = 0u; r < params.rank; r++) {
-        sum += a[first + r] * z[row * params.rank + r];
-    }
-    out[i] = activate(y[i] + params.scale * sum, params.activation);
 }

@@ -5,8 +5,10 @@
 // one query of one head, a workgroup 64 queries; TILE keys and values at a time are staged in workgroup memory, and
 // the softmax is kept online: scores are never stored.
 // Variants without VEC4 take any head dimension up to HEAD_DIM and fill up with zeros.
-// With `serialized`, qkv and out hold ranks [rank_base, ..) in serialized order and `order` is not read.
+// With `serialized`, qkv holds the ranks from `rank_base` on and out those from `query_base` on, in serialized order,
+// and `order` is not read.
 #import dispatch
+#import head_quad
 
 struct Params {
     heads: u32,
@@ -15,17 +17,11 @@ struct Params {
     blocks: u32,
     scale: f32,
     serialized: u32,
-    key_base: u32,
+    rank_base: u32,
     query_base: u32,
     windows: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-#ifdef VEC4
-@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
-#else
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;
-#endif
-@group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> windows: array<vec4<u32>>;
 #ifdef VEC4
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
@@ -33,39 +29,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 #endif
 
-const QUADS: u32 = HEAD_DIM / 4u;
-// The score of a key that is not there: exp of it is zero beside any real score.
-const NO_SCORE: f32 = -1e30;
-
 #ifdef BROADCAST
 #else
 var<workgroup> keys: array<vec4<f32>, TILE * QUADS>;
 var<workgroup> values: array<vec4<f32>, TILE * QUADS>;
 #endif
-
-// Elements 4*quad.. of the query (part 0), key (1) or value (2) of a row.
-fn head_quad(row: u32, part: u32, head: u32, quad: u32) -> vec4<f32> {
-    let first = ((row * 3u + part) * params.heads + head) * params.head_dim;
-#ifdef VEC4
-    return qkv[first / 4u + quad];
-#else
-    var loaded = vec4(0.0);
-    for (var i = 0u; i < 4u; i++) {
-        if quad * 4u + i < params.head_dim {
-            loaded[i] = qkv[first + quad * 4u + i];
-        }
-    }
-    return loaded;
-#endif
-}
-
-// Row of qkv that holds a rank.
-fn row_of(rank: u32) -> u32 {
-    if params.serialized == 1u {
-        return rank - params.key_base;
-    }
-    return order[params.order_base + rank];
-}
 
 #ifdef BROADCAST
 // What a query has gathered of the keys so far: its largest score, the sum of its weights, and its weighted values.

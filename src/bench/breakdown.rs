@@ -51,13 +51,25 @@ pub(super) fn breakdown(bench: &Bench<'_>, scene: &Scene, peak_gflops: f64) -> R
 
     let parts = parts.into_inner();
     let density = density(&pyramid)?;
-    for timing in timings.iter_mut().filter(|timing| timing.kernel == "subm_conv") {
+    for timing in &mut timings {
         // The kernel counts all offsets, of which most have no neighbour in a scan.
         let stage = parts.get(timing.part).and_then(|name| stage_of(name)).unwrap_or(0);
-        timing.flops = (timing.flops as f64 * density.get(stage).unwrap_or(&1.0)).round() as u64;
+        let present = *density.get(stage).unwrap_or(&1.0);
+        timing.flops = (timing.flops as f64 * computed(timing.kernel, present)).round() as u64;
     }
     let is_gpu = matches!(device, Device::Gpu(_));
     Ok(Breakdown { stages: by_stage(&parts, &timings, is_gpu), kernels: by_kernel(&timings, peak_gflops) })
+}
+
+/// The share of what a kernel counts that it computes where this share of neighbours is `present`.
+fn computed(kernel: &str, present: f64) -> f64 {
+    let offsets = OFFSETS as f64;
+    match kernel {
+        "subm_conv" => present,
+        // A convolution and a linear layer of as many channels: 28 products of the same size.
+        "position_encoding" => (offsets * present + 1.0) / (offsets + 1.0),
+        _ => 1.0,
+    }
 }
 
 /// For every stage, the share of the 27 offsets at which there are neighbours.
@@ -143,6 +155,14 @@ mod tests {
 
     fn timing(part: usize, kernel: &'static str, seconds: f64, flops: u64) -> Timing {
         Timing { part, kernel, variant: "plain", entry: "main", seconds, flops, bytes: 10 }
+    }
+
+    #[test]
+    fn only_convolutions_skip_what_is_not_there() {
+        assert_eq!(
+            ["linear", "subm_conv", "position_encoding"].map(|kernel| computed(kernel, 0.25)),
+            [1.0, 0.25, (27.0 * 0.25 + 1.0) / 28.0]
+        );
     }
 
     #[test]

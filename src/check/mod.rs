@@ -14,10 +14,9 @@ mod training;
 use crate::{
     Device, Error, Result,
     device::Tensor,
-    geometry::pyramid::Pyramid,
     kernels::serialize::{Curve, serialize},
     model::{
-        Context, Model,
+        Model,
         plan::Adapter,
         stage_specs,
         tensor_file::{Dtype, TensorFile},

@@ -9,7 +9,9 @@ use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
+use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
+use super::render::arguments::Render;
 use super::train::arguments::Train;
 
 const EXAMPLES: &str = "\
@@ -57,10 +59,12 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(Segment),
+    Eval(Eval),
     Check(Check),
     Info(Info),
     Init(Init),
     Synth(Synth),
+    Render(Render),
     Bench(Bench),
     Train(Box<Train>),
     /// Print a completion script for a shell
@@ -84,6 +88,7 @@ Examples:
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
   pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
+#[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
     /// PLY files, folders of them, or patterns; `-` is standard input
     #[arg(value_name = "IN", required = true)]
@@ -249,9 +254,14 @@ pub(crate) enum Storage {
 Without --val the scenes stand in DIR; with it, in DIR/train and DIR/val. Scene i has seed S + i, so a longer run
 starts with the same scenes as a shorter one, and no scene to validate on is ever one to train on.
 
+A walk goes through the whole room; its scan stands level in the room's axes and has normals. A glance is one to three
+pictures from one place, as a depth camera on a tripod gives: most of the room is hidden, depths are stepped, pixels fly
+at edges, there are no normals, and half of the time the axes are the camera's, so that the floor is tilted.
+
 Examples:
   pointtpa synth -o rooms --count 10
-  pointtpa synth -o offices --count 200 --val 20 --domain office --seed 1")]
+  pointtpa synth -o offices --count 200 --val 20 --domain office --seed 1
+  pointtpa synth -o rooms --count 600 --val 60 --domain mixed")]
 pub(crate) struct Synth {
     /// The folder to write the scans to, as PLY files
     #[arg(short, long, value_name = "DIR")]
@@ -316,7 +326,7 @@ impl Building {
 }
 
 /// A positive length in metres.
-fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
+pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         // Also refuses NaN, which is not less than anything.
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),

@@ -9,6 +9,7 @@ mod bench;
 mod chart;
 mod check;
 mod choice;
+mod eval;
 mod exit;
 mod info;
 mod init;
@@ -17,6 +18,7 @@ mod interrupt;
 mod memory_size;
 mod output;
 mod png;
+mod render;
 mod results;
 mod screen;
 mod segment;
@@ -38,8 +40,10 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         Command::Bench(command) => bench::run(&arguments.global, command),
         Command::Check(command) => check::run(&arguments.global, command),
+        Command::Eval(command) => eval::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),
+        Command::Render(command) => render::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
         Command::Train(command) => train::run(&arguments.global, command),

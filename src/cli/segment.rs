@@ -9,8 +9,8 @@ use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
 use super::arguments::{Global, Segment};
-use super::exit::{BAD_INPUT, Failure, Outcome};
-use super::inputs::{Job, Jobs, plan};
+use super::exit::{Failure, Outcome};
+use super::inputs::{Job, Jobs, of_scan, plan};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
@@ -173,14 +173,4 @@ fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> R
 
 fn failed(input: &Path, failure: &Failure) -> Value {
     json!({ "file": input.display().to_string(), "error": failure.message, "exit_code": failure.code })
-}
-
-/// The options have been checked, so what is wrong with the arguments is wrong with the scan.
-fn of_scan(path: &Path, error: Error) -> Failure {
-    let is_scan = matches!(error, Error::Argument { .. });
-    let failure = Failure::from(error);
-    if !is_scan {
-        return failure;
-    }
-    Failure { code: BAD_INPUT, message: format!("{}: {}", path.display(), failure.message) }
 }

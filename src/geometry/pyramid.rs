@@ -6,13 +6,13 @@
 use super::windows::Windows;
 use crate::{
     Error, Result,
-    device::{DType, Device, Tensor},
+    device::{DType, Tensor},
     kernels::{
         cell_coords::cell_coords,
         coord_max::coord_max,
         expect::{self, Size::Is},
         invert_permutation::invert_permutation,
-        neighbor_mask::{self, neighbor_mask},
+        neighbor_mask::neighbor_order,
         neighbor_table::neighbor_table,
         radix_sort::radix_sort,
         serialize::{Curve, MAX_DEPTH, serialize},
@@ -150,17 +150,10 @@ impl Points {
         let n = batch.rows();
         let (keys, order) = (raster.keys.reshaped(&[n, 2])?, raster.order.reshaped(&[n])?);
         let neighbors = neighbor_table(&keys, &order, &grid_coord, &batch, depth)?;
-        let neighbor_order = match batch.device() {
-            Device::Cpu(_) => None,
-            Device::Gpu(_) => {
-                let sorted = radix_sort(&neighbor_mask(&neighbors)?, neighbor_mask::BITS)?;
-                Some(sorted.order.reshaped(&[n])?)
-            }
-        };
         Ok(Stage {
             inverses: invert_permutation(&orders)?,
+            neighbor_order: neighbor_order(&neighbors)?,
             neighbors,
-            neighbor_order,
             windows: Windows::new(batch.device(), &offsets, spec.patch_size)?,
             grid_coord,
             batch,

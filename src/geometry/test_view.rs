@@ -224,7 +224,9 @@ mod tests {
             for fragment in 0..fragments.count() {
                 let points = fragments.points(fragment);
                 assert!(points.iter().map(|p| cells[*p as usize]).eq(fragments.grid_coord.iter().copied()));
-                points.iter().for_each(|point| seen[*point as usize] += 1);
+                for point in points {
+                    seen[point as usize] += 1;
+                }
             }
             assert!(seen.iter().all(|times| *times > 0));
             let first = fragments.points(0);

@@ -7,10 +7,10 @@
 
 use super::{
     Activation, ELEMENTS_PER_GROUP, ensure, groups_for,
-    linear::{Block, Epilogue, Finish, Operand, linear},
+    linear::{Epilogue, Finish, Operand, linear, multiply_rows},
     low_rank_delta::PatchOf,
     math::vectorised,
-    product::{Tiles, columns_of},
+    product::Tiles,
     weight::Weight,
 };
 use crate::{
@@ -23,7 +23,6 @@ use crate::{
         shader_table::{basis_mix as table, params},
     },
 };
-use pulp::Arch;
 use rayon::prelude::*;
 
 params!(basis_mix { rows: u32, columns: u32, bases: u32, inverse_base: u32, activation: u32 });
@@ -92,7 +91,10 @@ pub fn basis_linear(
     let mut ranked = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     let work = Work::Flops(2 * (rows * x.columns() * columns) as u64);
-    device.run("basis_mix", work, bytes_of(&[x, gate, &ranked, &out]), || {
+    let weights = layers.iter().map(|layer| bytes_of(&[layer.tensor()])).sum::<u64>();
+    // What is written in serialized order is read again.
+    let bytes = bytes_of(&[x, &bases.bias, gate, &ranked, &ranked, &out]) + weights;
+    device.run("basis_mix", work, bytes, || {
         let order = &orders.host::<u32>()[patches.row * rows..][..rows];
         by_patch(x, bases, layers, gate.host(), order, patches.patch_of_rank.host(), activation, ranked.host_mut());
         let (ranked, inverse) = (ranked.host::<f32>(), &patches.inverse.host::<u32>()[patches.row * rows..][..rows]);
@@ -139,17 +141,9 @@ fn by_patch(
             add(weights, layer.tensor().host());
             add(&mut mixed_bias, bias);
         }
-        let range = 0..Tiles::count(columns);
         let finish = Finish { columns, bias: Some(&mixed_bias), activation, ..Finish::default() };
-        Arch::new().dispatch(Block {
-            operand: Operand { x, inner, order: Some(order) },
-            tiles: Tiles::tap(weights, 0, columns, inner),
-            columns: columns_of(&range, columns),
-            range,
-            first_row: 0,
-            finish: &finish,
-            out,
-        });
+        let operand = Operand { x, inner, order: Some(order) };
+        multiply_rows(operand, Tiles::tap(weights, 0, columns, inner), &finish, out);
     });
 }
 

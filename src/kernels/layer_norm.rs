@@ -18,9 +18,50 @@ params!(layer_norm { rows: u32, columns: u32, activation: u32, has_residual: u32
 
 /// The network's epsilon.
 pub(super) const EPS: f32 = 1e-5;
+/// Floating-point operations per element.
+pub(super) const FLOPS: usize = 8;
 pub(super) const ROWS_PER_GROUP: usize = 16;
 /// Rows of one task of the twin.
 pub(super) const CPU_ROWS: usize = 256;
+
+/// The parameters of a normalisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// `[c]`
+    pub gamma: &'a Tensor,
+    /// `[c]`
+    pub beta: &'a Tensor,
+}
+
+impl Norm<'_> {
+    /// `norm(x) + residual`, see [`layer_norm`].
+    pub(super) fn of(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        layer_norm(x, self.gamma, self.beta, Activation::None, residual)
+    }
+
+    /// Whether they are those of so many channels.
+    pub(super) fn fits(&self, columns: usize) -> bool {
+        [self.gamma, self.beta].iter().all(|tensor| tensor.len() == columns && tensor.dtype() == DType::F32)
+    }
+
+    /// The rest of a normalisation on the CPU, of rows that are standardised, with the bits of [`layer_norm`].
+    pub(super) fn scale_and_shift(&self, x: &[f32], out: &mut [f32]) {
+        let (gamma, beta): (&[f32], &[f32]) = (self.gamma.host(), self.beta.host());
+        let columns = gamma.len();
+        vectorised(|| {
+            for (out, x) in out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)) {
+                for c in 0..columns {
+                    out[c] = x[c] * gamma[c] + beta[c];
+                }
+            }
+        });
+    }
+
+    /// All of it on the CPU, for a block of rows.
+    pub(super) fn rows(&self, x: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
+        block(x, self.gamma.host(), self.beta.host(), Activation::None, residual, out);
+    }
+}
 
 /// `x` `[n, c]`, `gamma` and `beta` `[c]`, `residual` `[n, c]` → `[n, c]`.
 pub fn layer_norm(
@@ -39,7 +80,7 @@ pub fn layer_norm(
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let bytes = bytes_of(&[x, &out]) + residual.map_or(0, |residual| bytes_of(&[residual]));
+            let bytes = bytes_of(&[x, gamma, beta, &out]) + residual.map_or(0, |residual| bytes_of(&[residual]));
             device.run("layer_norm", work(rows, columns), bytes, || {
                 cpu(x.host(), gamma.host(), beta.host(), activation, residual.map(Tensor::host), out.host_mut());
             });
@@ -50,7 +91,7 @@ pub fn layer_norm(
 }
 
 fn work(rows: usize, columns: usize) -> Work {
-    Work::Flops(8 * (rows * columns) as u64)
+    Work::Flops((FLOPS * rows * columns) as u64)
 }
 
 /// The permutation for rows of `columns`: one that keeps them in registers, where they fit.
@@ -98,25 +139,47 @@ fn cpu(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual:
     if columns == 0 {
         return;
     }
-    out.par_chunks_mut(CPU_ROWS * columns).enumerate().for_each(|(i, block)| {
-        vectorised(|| {
-            let first = i * CPU_ROWS * columns;
-            let input = x[first..first + block.len()].chunks_exact(columns);
-            for (r, (row, x)) in block.chunks_exact_mut(columns).zip(input).enumerate() {
-                let mean = sum(x, |v| v) / columns as f32;
-                let variance = sum(x, |v| (v - mean) * (v - mean)) / columns as f32;
-                let scale = 1.0 / (variance + EPS).sqrt();
-                for c in 0..columns {
-                    row[c] = (x[c] - mean) * scale * gamma[c] + beta[c];
-                }
-                activation.apply(row);
-                if let Some(residual) = residual {
-                    let at = first + r * columns;
-                    row.iter_mut().zip(&residual[at..at + columns]).for_each(|(y, r)| *y += r);
-                }
-            }
-        });
+    out.par_chunks_mut(CPU_ROWS * columns).enumerate().for_each(|(i, out)| {
+        let place = i * CPU_ROWS * columns..i * CPU_ROWS * columns + out.len();
+        let residual = residual.map(|residual| &residual[place.clone()]);
+        block(&x[place], gamma, beta, activation, residual, out);
     });
+}
+
+fn block(x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, residual: Option<&[f32]>, out: &mut [f32]) {
+    let columns = gamma.len();
+    vectorised(|| {
+        for (r, (row, x)) in out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).enumerate() {
+            let (mean, scale) = statistics(x);
+            for c in 0..columns {
+                row[c] = (x[c] - mean) * scale * gamma[c] + beta[c];
+            }
+            activation.apply(row);
+            if let Some(residual) = residual {
+                row.iter_mut().zip(&residual[r * columns..]).for_each(|(y, r)| *y += r);
+            }
+        }
+    });
+}
+
+/// `(x - mean) / sqrt(variance + eps)` of rows of `columns`: what several normalisations of the same rows share.
+pub(super) fn standardise(x: &[f32], columns: usize, out: &mut [f32]) {
+    vectorised(|| {
+        for (out, x) in out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)) {
+            let (mean, scale) = statistics(x);
+            for c in 0..columns {
+                out[c] = (x[c] - mean) * scale;
+            }
+        }
+    });
+}
+
+/// The mean of a row, and one over the square root of its variance.
+#[inline(always)]
+fn statistics(x: &[f32]) -> (f32, f32) {
+    let mean = sum(x, |v| v) / x.len() as f32;
+    let variance = sum(x, |v| (v - mean) * (v - mean)) / x.len() as f32;
+    (mean, 1.0 / (variance + EPS).sqrt())
 }
 
 /// A sum in sixteen lanes, which vectorises and loses less than one running sum.

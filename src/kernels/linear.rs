@@ -4,10 +4,13 @@
 //! The weight is f32, or f16 or bf16 packed two to a word and widened where it is read; sums are in f32. The delta is
 //! that of [`low_rank_delta`]. For the backward pass nothing is saved but the operands.
 
+mod twin;
+
+pub(super) use self::twin::{FEW_ROWS, Finish, Operand, cpu_block, finish_rows, multiply_rows};
 use super::{
     Activation, ensure,
     low_rank_delta::{LowRank, low_rank_delta},
-    product::{TileWork, Tiles, columns_of, in_blocks, load, multiply, store, with_tile},
+    product::Tiles,
     weight::Weight,
 };
 use crate::{
@@ -20,9 +23,6 @@ use crate::{
         shader_table::{Variant, linear as table, params},
     },
 };
-use pulp::{Arch, Simd, WithSimd};
-use std::{array, ops::Range};
-
 params!(linear {
     rows: u32,
     columns: u32,
@@ -49,6 +49,46 @@ pub struct Epilogue<'a> {
     pub residual: Option<&'a Tensor>,
 }
 
+/// The parameters of a linear layer, for kernels that fuse several.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// `[o, i]`
+    pub weight: &'a Weight,
+    /// `[o]`
+    pub bias: Option<&'a Tensor>,
+}
+
+impl Layer<'_> {
+    /// The layer by itself, see [`linear`].
+    pub(super) fn of(&self, x: &Tensor, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+        linear(x, self.weight, Epilogue { bias: self.bias, delta: None, activation, residual })
+    }
+
+    /// Whether it has this shape.
+    pub(super) fn fits(&self, inner: usize, outputs: usize) -> bool {
+        let shape = [self.weight.taps(), self.weight.inner(), self.weight.outputs()];
+        shape == [1, inner, outputs] && self.bias.is_none_or(|bias| bias.len() == outputs && bias.dtype() == DType::F32)
+    }
+
+    /// Floating-point operations per row.
+    pub(super) fn flops(&self) -> usize {
+        2 * self.weight.inner() * self.weight.outputs()
+    }
+
+    /// Bytes of its parameters.
+    pub(super) fn bytes(&self) -> u64 {
+        bytes_of(&[self.weight.tensor()]) + self.bias.map_or(0, |bias| bytes_of(&[bias]))
+    }
+
+    /// A block of rows on the CPU, with the bits of [`linear`].
+    pub(super) fn rows(&self, x: &[f32], activation: Activation, residual: Option<&[f32]>, out: &mut [f32]) {
+        let (columns, inner) = (self.weight.outputs(), self.weight.inner());
+        let finish = Finish { columns, bias: self.bias.map(Tensor::host), activation, residual, ..Finish::default() };
+        let tiles = Tiles::tap(self.weight.tensor().host(), 0, columns, inner);
+        multiply_rows(Operand { x, inner, order: None }, tiles, &finish, out);
+    }
+}
+
 /// `x` `[n, i]`, `weight` `[o, i]` → `[n, o]`.
 pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Tensor> {
     let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
@@ -67,11 +107,12 @@ pub fn linear(x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>) -> Result<Ten
     let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let more = [epilogue.bias, epilogue.residual].into_iter().flatten().map(|t| bytes_of(&[t])).sum::<u64>();
+            let more = [epilogue.bias, epilogue.residual].into_iter().flatten().map(|t| bytes_of(&[t])).sum::<u64>()
+                + epilogue.delta.map_or(0, |delta| delta.bytes());
             let rank = epilogue.delta.map_or(0, |delta| delta.z.columns());
             let work = Work::Flops(2 * (rows * (inner + rank) * columns) as u64);
             device.run("linear", work, bytes_of(&[x, weight.tensor(), &out]) + more, || {
-                cpu(x.host(), weight, epilogue, out.host_mut());
+                twin::cpu(x.host(), weight, epilogue, out.host_mut());
             });
         }
         Device::Gpu(device) => match epilogue.delta {
@@ -180,156 +221,6 @@ fn gpu(gpu: &Gpu, x: &Tensor, weight: &Weight, epilogue: Epilogue<'_>, out: &Ten
         })?;
     }
     Ok(())
-}
-
-/// Elements of `x` in a block of rows: they stay in a thread's second-level cache while the weight streams by.
-const CPU_BLOCK: usize = 1 << 16;
-/// Up to this many rows, threads share out the columns, and each reads its part of the weight only.
-const FEW_ROWS: usize = 64;
-
-fn cpu(x: &[f32], weight: &Weight, epilogue: Epilogue<'_>, out: &mut [f32]) {
-    let (columns, inner) = (weight.outputs(), weight.inner());
-    if out.is_empty() {
-        return;
-    }
-    let across = epilogue.delta.map(|delta| delta.across());
-    let finish = Finish {
-        columns,
-        bias: epilogue.bias.map(Tensor::host),
-        delta: epilogue.delta.zip(across.as_deref()),
-        activation: epilogue.activation,
-        residual: epilogue.residual.map(Tensor::host),
-    };
-    let tiles = Tiles::tap(weight.tensor().host(), 0, columns, inner);
-    let run = |first_row: usize, range: Range<usize>, out: &mut [f32]| {
-        let columns = columns_of(&range, columns);
-        let operand = Operand { x, inner, order: None };
-        Arch::new().dispatch(Block { operand, tiles, range, first_row, finish: &finish, columns, out });
-    };
-    let block = (CPU_BLOCK / inner.max(1)).clamp(64, 1024).next_multiple_of(8);
-    in_blocks(out, columns, FEW_ROWS, block, run);
-}
-
-/// The rows of a product, as they lie or in an order.
-#[derive(Clone, Copy)]
-pub(super) struct Operand<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) inner: usize,
-    pub(super) order: Option<&'a [u32]>,
-}
-
-impl<'a> Operand<'a> {
-    #[inline(always)]
-    fn row(&self, row: usize) -> &'a [f32] {
-        let at = self.order.map_or(row, |order| order[row] as usize);
-        &self.x[at * self.inner..][..self.inner]
-    }
-}
-
-/// A block of rows times some tiles of the weight.
-pub(super) struct Block<'a> {
-    pub(super) operand: Operand<'a>,
-    pub(super) tiles: Tiles<'a>,
-    pub(super) range: Range<usize>,
-    pub(super) first_row: usize,
-    pub(super) finish: &'a Finish<'a>,
-    /// Columns that `out` holds.
-    pub(super) columns: Range<usize>,
-    pub(super) out: &'a mut [f32],
-}
-
-impl WithSimd for Block<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let inner = self.operand.inner;
-        if inner == 0 {
-            // Nothing to add up: what follows the product is all there is.
-            self.empty(simd);
-        }
-        for tile in self.range.clone() {
-            with_tile(simd, &self.tiles.tile::<S>(tile), inner, &mut self);
-        }
-    }
-}
-
-impl Block<'_> {
-    #[inline(always)]
-    fn empty<S: Simd>(&mut self, simd: S) {
-        for column in self.columns.clone().step_by(S::F32_LANES) {
-            for row in 0..self.out.len() / self.columns.len() {
-                self.write(simd, row, column, &mut [simd.splat_f32s(0.0)]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn write<S: Simd, const WIDTH: usize>(&mut self, simd: S, row: usize, column: usize, sums: &mut [S::f32s; WIDTH]) {
-        self.finish.apply(simd, self.first_row + row, column, sums);
-        let stride = self.columns.len();
-        let out = &mut self.out[row * stride..][..stride];
-        for v in 0..WIDTH {
-            store(simd, out, column - self.columns.start + v * S::F32_LANES, sums[v]);
-        }
-    }
-}
-
-impl<S: Simd> TileWork<S> for Block<'_> {
-    #[inline(always)]
-    fn run<const ROWS: usize, const WIDTH: usize>(&mut self, simd: S, column: usize, weights: &[[S::f32s; WIDTH]]) {
-        let rows = self.out.len() / self.columns.len();
-        for first in (0..rows).step_by(ROWS) {
-            let count = ROWS.min(rows - first);
-            // The last rows are multiplied again where a group is not full.
-            let x = array::from_fn(|r| self.operand.row(self.first_row + first + r.min(count - 1)));
-            let mut sums = [[simd.splat_f32s(0.0); WIDTH]; ROWS];
-            multiply::<S, ROWS, WIDTH>(simd, x, weights, &mut sums);
-            for (r, sums) in sums.iter_mut().enumerate().take(count) {
-                self.write(simd, first + r, column, sums);
-            }
-        }
-    }
-}
-
-/// The epilogue, applied to sums while they are in registers.
-#[derive(Default)]
-pub(super) struct Finish<'a> {
-    pub(super) columns: usize,
-    pub(super) bias: Option<&'a [f32]>,
-    /// With its `a` as `[patch, rank, columns]`.
-    pub(super) delta: Option<(LowRank<'a>, &'a [f32])>,
-    pub(super) activation: Activation,
-    pub(super) residual: Option<&'a [f32]>,
-}
-
-impl Finish<'_> {
-    #[inline(always)]
-    fn apply<S: Simd, const WIDTH: usize>(&self, simd: S, row: usize, column: usize, sums: &mut [S::f32s; WIDTH]) {
-        let at = |v: usize| column + v * S::F32_LANES;
-        if let Some(bias) = self.bias {
-            for v in 0..WIDTH {
-                sums[v] = simd.add_f32s(sums[v], load(simd, bias, at(v)));
-            }
-        }
-        if let Some((delta, across)) = &self.delta {
-            for (z, a) in delta.terms(row, across, self.columns) {
-                let z = simd.splat_f32s(delta.scale * z);
-                for v in 0..WIDTH {
-                    sums[v] = simd.mul_add_e_f32s(z, load(simd, a, at(v)), sums[v]);
-                }
-            }
-        }
-        for v in 0..WIDTH {
-            sums[v] = self.activation.vector(simd, sums[v]);
-        }
-        if let Some(residual) = self.residual {
-            let residual = &residual[row * self.columns..][..self.columns];
-            for v in 0..WIDTH {
-                sums[v] = simd.add_f32s(sums[v], load(simd, residual, at(v)));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

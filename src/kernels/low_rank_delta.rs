@@ -3,7 +3,10 @@
 //!
 //! The full delta `A_p B` is never built.
 
-use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for};
+use super::{
+    Activation, ELEMENTS_PER_GROUP, ensure, groups_for,
+    linear::{Finish, finish_rows},
+};
 use crate::{
     Result,
     device::{
@@ -73,6 +76,12 @@ impl LowRank<'_> {
         Ok(())
     }
 
+    /// Bytes of its operands.
+    pub(super) fn bytes(&self) -> u64 {
+        let places = self.patches.map_or(0, |patches| 2 * bytes_of(&[patches.patch_of_rank]));
+        bytes_of(&[self.z, self.a]) + places
+    }
+
     /// `a` as `[p, r, o]` on the CPU: vectors run along the channels.
     pub(super) fn across(&self) -> Vec<f32> {
         let rank = self.z.columns();
@@ -113,7 +122,7 @@ pub fn low_rank_delta(y: &Tensor, delta: LowRank<'_>, activation: Activation) ->
     match y.device() {
         Device::Cpu(device) => {
             let work = Work::Flops(2 * (y.len() * delta.z.columns()) as u64);
-            device.run("low_rank_delta", work, bytes_of(&[y, delta.z, delta.a, &out]), || {
+            device.run("low_rank_delta", work, bytes_of(&[y, &out]) + delta.bytes(), || {
                 cpu(y, delta, activation, out.host_mut());
             });
         }
@@ -142,18 +151,21 @@ fn gpu(gpu: &Gpu, y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &
             bind: &[
                 Bind::rows(y, rows.clone()),
                 Bind::rows(z, rows.clone()),
+                Bind::rows(out, rows.clone()),
                 Bind::all(a),
                 Bind::all(patches.map_or(a, |p| p.inverse)),
                 Bind::all(patches.map_or(a, |p| p.patch_of_rank)),
-                Bind::rows(out, rows.clone()),
             ],
             params: bytemuck::bytes_of(&params),
-            groups: groups_for(rows.len() * columns, ELEMENTS_PER_GROUP),
+            groups: groups_for(rows.len() * columns.div_ceil(4), ELEMENTS_PER_GROUP),
             work: Work::Flops(work_per_row * rows.len() as u64),
         })?;
     }
     Ok(())
 }
+
+/// Rows of one task of the twin.
+const CPU_ROWS: usize = 256;
 
 fn cpu(y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &mut [f32]) {
     let columns = y.columns();
@@ -161,13 +173,9 @@ fn cpu(y: &Tensor, delta: LowRank<'_>, activation: Activation, out: &mut [f32]) 
         return;
     }
     let (y, across) = (y.host::<f32>(), delta.across());
-    out.par_chunks_exact_mut(columns).enumerate().for_each(|(i, out)| {
-        out.copy_from_slice(&y[i * columns..][..columns]);
-        for (z, a) in delta.terms(i, &across, columns) {
-            out.iter_mut().zip(a).for_each(|(out, a)| *out += delta.scale * z * a);
-        }
-        activation.apply(out);
-    });
+    let finish = Finish { columns, delta: Some((delta, &across)), activation, ..Finish::default() };
+    let blocks = out.par_chunks_mut(CPU_ROWS * columns).zip(y.par_chunks(CPU_ROWS * columns)).enumerate();
+    blocks.for_each(|(i, (out, y))| finish_rows(i * CPU_ROWS, y, &finish, out));
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ params!(patch_attention {
     blocks: u32,
     scale: f32,
     serialized: u32,
-    key_base: u32,
+    rank_base: u32,
     query_base: u32,
     windows: u32,
 });
@@ -82,7 +82,9 @@ pub fn patch_attention(
             let mut ranked = Tensor::uninit(qkv.device(), &[rows, channels], DType::F32)?;
             let [order, inverse] = [orders, inverses].map(|t| &t.host::<u32>()[row * rows..][..rows]);
             let work = Work::Flops(windows.iter().map(|window| flops(window, channels)).sum());
-            device.run("patch_attention", work, bytes_of(&[qkv, &out]), || {
+            // An order and its inverse, and what is written in serialized order first.
+            let places = 2 * (rows * size_of::<u32>()) as u64;
+            device.run("patch_attention", work, bytes_of(&[qkv, table, &ranked, &out]) + places, || {
                 cpu(qkv.host(), heads, scale, order, inverse, windows, ranked.host_mut(), out.host_mut());
             });
             Ok(out)
@@ -152,7 +154,7 @@ fn attend(
             blocks: blocks as u32,
             scale,
             serialized: u32::from(place.order.is_none()),
-            key_base: place.key_base as u32,
+            rank_base: place.key_base as u32,
             query_base: place.query_base as u32,
             windows: (end - first) as u32,
         };

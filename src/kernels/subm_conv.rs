@@ -36,25 +36,42 @@ pub fn subm_conv(
     neighbors: &Tensor,
     order: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let (rows, inner, columns) = (x.rows(), x.columns(), weight.outputs());
-    let fits = weight.inner() == inner && weight.taps() == OFFSETS;
-    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
-    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
-    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
-    ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
-    let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
-    ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
-    let mut out = Tensor::uninit(x.device(), &[rows, columns], DType::F32)?;
+    check(x, weight, bias, neighbors, order)?;
+    let mut out = Tensor::uninit(x.device(), &[x.rows(), weight.outputs()], DType::F32)?;
     match x.device() {
         Device::Cpu(device) => {
-            let work = Work::Flops(2 * (rows * OFFSETS * inner * columns) as u64);
-            device.run("subm_conv", work, bytes_of(&[x, weight.tensor(), neighbors, &out]), || {
+            let work = Work::Flops((x.rows() * flops(weight)) as u64);
+            device.run("subm_conv", work, bytes_of(&[x, weight.tensor(), bias, neighbors, &out]), || {
                 cpu(x.host(), weight, bias.host(), neighbors.host(), out.host_mut());
             });
         }
         Device::Gpu(device) => gpu(device, x, weight, bias, neighbors, order, &out)?,
     }
     Ok(out)
+}
+
+/// An error unless the operands fit together.
+pub(super) fn check(
+    x: &Tensor,
+    weight: &Weight,
+    bias: &Tensor,
+    neighbors: &Tensor,
+    order: Option<&Tensor>,
+) -> Result<()> {
+    let (rows, columns) = (x.rows(), weight.outputs());
+    let fits = weight.inner() == x.columns() && weight.taps() == OFFSETS;
+    ensure!("subm_conv", fits && x.dtype() == DType::F32, "x {x:?} against {weight:?}");
+    let order_fits = order.is_none_or(|order| order.shape() == [rows] && order.dtype() == DType::U32);
+    ensure!("subm_conv", order_fits, "order {order:?} for {rows} points");
+    ensure!("subm_conv", bias.len() == columns && bias.dtype() == DType::F32, "bias {bias:?} for weight {weight:?}");
+    let table_fits = neighbors.shape() == [rows, OFFSETS] && neighbors.dtype() == DType::U32;
+    ensure!("subm_conv", table_fits, "neighbors {neighbors:?} for x {x:?}");
+    Ok(())
+}
+
+/// Floating-point operations per point, an upper bound: scans are surfaces, a third of the offsets is usual.
+pub(super) fn flops(weight: &Weight) -> usize {
+    2 * OFFSETS * weight.inner() * weight.outputs()
 }
 
 /// The permutation for an adapter, a weight and a shape.
@@ -87,8 +104,7 @@ fn gpu(
     out: &Tensor,
 ) -> Result<()> {
     let (inner, columns, limit) = (x.columns(), out.columns(), gpu.max_binding());
-    // An upper bound: scans are surfaces, a third of the offsets is usual.
-    let work_per_row = (2 * OFFSETS * inner * columns) as u64;
+    let work_per_row = flops(weight) as u64;
     let widest = out.row_bytes().max(neighbors.row_bytes());
     // In another order than their own, points may be anywhere: neighbours and outputs are bound whole, and a dispatch
     // takes a range of the order. Where they do not fit a binding, the points are taken as they come.
@@ -130,23 +146,35 @@ fn gpu(
 }
 
 /// Points of a block whose outputs stay in a thread's cache over the offsets.
-const CPU_ROWS: usize = 256;
+pub(super) const CPU_ROWS: usize = 256;
 /// Up to this many points, threads share out the columns, and each reads its part of the weight only.
-const FEW_ROWS: usize = 192;
+pub(super) const FEW_ROWS: usize = 192;
 
 fn cpu(x: &[f32], weight: &Weight, bias: &[f32], neighbors: &[u32], out: &mut [f32]) {
     let columns = bias.len();
     if out.is_empty() {
         return;
     }
-    let run = |first: usize, range: Range<usize>, out: &mut [f32]| {
-        let columns = columns_of(&range, columns);
-        let count = out.len() / columns.len();
-        out.chunks_exact_mut(columns.len()).for_each(|row| row.copy_from_slice(&bias[columns.clone()]));
-        let pairs = Pairs::new(&neighbors[first * OFFSETS..][..count * OFFSETS]);
-        Arch::new().dispatch(Block { x, weight, pairs: &pairs, range, columns, out });
-    };
-    in_blocks(out, columns, FEW_ROWS, CPU_ROWS, run);
+    in_blocks(out, columns, FEW_ROWS, CPU_ROWS, |first, tiles, out| {
+        points(x, weight, bias, neighbors, first, tiles, out);
+    });
+}
+
+/// A block of points from `first` on, of the columns of some tiles.
+pub(super) fn points(
+    x: &[f32],
+    weight: &Weight,
+    bias: &[f32],
+    neighbors: &[u32],
+    first: usize,
+    tiles: Range<usize>,
+    out: &mut [f32],
+) {
+    let columns = columns_of(&tiles, bias.len());
+    let count = out.len() / columns.len();
+    out.chunks_exact_mut(columns.len()).for_each(|row| row.copy_from_slice(&bias[columns.clone()]));
+    let pairs = Pairs::new(&neighbors[first * OFFSETS..][..count * OFFSETS]);
+    Arch::new().dispatch(Block { x, weight, pairs: &pairs, range: tiles, columns, out });
 }
 
 /// The neighbours that the points of a block have, offset by offset.
@@ -236,7 +264,7 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree_split,
-        testing::{Noise, SIZES, put},
+        testing::{Noise, SIZES, cpu as cpu_device, get, put},
     };
 
     /// The offset of the voxel itself.
@@ -256,6 +284,36 @@ mod tests {
             }
         }
         table
+    }
+
+    #[test]
+    fn an_order_goes_together_with_splitting_by_rows_of_x_and_by_work() {
+        // x is wider than outputs and table, which are bound whole: 128 KiB hold 512 of its rows. At 512 channels a
+        // dispatch is to take no more than 1,408 points; few have neighbours, so that the test does not take as long.
+        for ([n, i, o], near, binding) in [([1025, 64, 16], 400, 128 << 10), ([1500, 512, 512], 3, 64 << 20)] {
+            let mut noise = Noise::new(n as u64);
+            // Weights of a size that leaves sums near 1.
+            let weight: Vec<f32> = noise.floats(o * OFFSETS * i).iter().map(|w| w / (i as f32).sqrt()).collect();
+            let (x, bias) = (noise.floats(n * i), noise.floats(o));
+            let mut neighbors = random_table(n, &mut noise);
+            neighbors[near * OFFSETS..].chunks_exact_mut(OFFSETS).for_each(|row| {
+                let own = row[CENTRE];
+                row.fill(ABSENT);
+                row[CENTRE] = own;
+            });
+            let mut order: Vec<u32> = (0..n as u32).collect();
+            (1..n).rev().for_each(|at| order.swap(at, noise.below(at + 1)));
+            // Up to 27 · 512 products of a sum near 1, in another order.
+            let run = |device: &Device, ordered: bool| {
+                let weight = Weight::from_slice(device, o, OFFSETS, &weight).unwrap();
+                let (x, bias) = (put(device, &[n, i], &x), put(device, &[o], &bias));
+                let (neighbors, order) = (put(device, &[n, OFFSETS], &neighbors), put(device, &[n], &order));
+                subm_conv(&x, &weight, &bias, &neighbors, ordered.then_some(&order)).unwrap()
+            };
+            let ordered = agree_split(2e-4, binding, |device| run(device, true));
+            // The twin takes no order: what it gives is what an order must not change.
+            assert_eq!(ordered, get::<f32>(&run(&cpu_device(), false)));
+        }
     }
 
     #[test]

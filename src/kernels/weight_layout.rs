@@ -84,8 +84,8 @@ pub fn weight_layout(matrix: &Tensor, taps: usize, direction: Direction) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytemuck::cast_slice;
     use crate::kernels::testing::{Noise, devices, get, put};
+    use bytemuck::cast_slice;
 
     #[test]
     fn layouts_are_those_of_weights_brought_from_the_host() {

@@ -17,6 +17,7 @@ use crate::{
         add::add,
         basis_mix::{Bases, basis_linear},
         gather_rows::gather_span,
+        mlp::Branch,
     },
 };
 
@@ -52,6 +53,19 @@ impl Adapter {
             down: Projection::load(loader, &format!("{prefix}.down"), plan.mid, plan.down)?,
             up: Projection::load(loader, &format!("{prefix}.up"), channels, plan.up)?,
         })
+    }
+
+    /// It as a branch of [`mlp`](crate::kernels::mlp), if both projections are static.
+    pub(super) fn branch(&self) -> Option<Branch<'_>> {
+        match (&self.down, &self.up) {
+            (Projection::Static(down), Projection::Static(up)) => Some(Branch {
+                norm: self.norm.norm(),
+                first: down.layer(),
+                activation: Activation::Relu,
+                second: up.layer(),
+            }),
+            _ => None,
+        }
     }
 
     /// `x` `[n, c]` → `x + adapter(x)` `[n, c]`.

@@ -21,7 +21,14 @@ use super::{
 use crate::{
     Result,
     device::Tensor,
-    kernels::{Activation, add::add, subm_conv::OFFSETS},
+    kernels::{
+        Activation,
+        add::add,
+        mlp::{self, mlp},
+        norm_linear::norm_linear,
+        position_encoding::position_encoding,
+        subm_conv::OFFSETS,
+    },
 };
 
 pub(super) struct Block {
@@ -89,21 +96,29 @@ impl Block {
         let (stage, row) = (scene.stage, self.order_row);
         context.record(|| name("in"), &x);
 
-        let conv = convolution(context, stage, &self.conv, &x)?;
-        context.record(|| name("cpe_conv"), &conv);
-        let linear = self.cpe_linear.forward(context, &conv, Activation::None, None)?;
-        drop(conv);
-        let x1 = self.add_to(context, "cpe", None, &x, |context, residual| {
-            self.cpe_norm.forward(context, &linear, Activation::None, residual)
-        })?;
-        drop((x, linear));
+        let x1 = if context.fuses() {
+            self.encode_position(scene, &x)?
+        } else {
+            let conv = convolution(context, stage, &self.conv, &x)?;
+            context.record(|| name("cpe_conv"), &conv);
+            let linear = self.cpe_linear.forward(context, &conv, Activation::None, None)?;
+            drop(conv);
+            self.add_to(context, "cpe", None, &x, |context, residual| {
+                self.cpe_norm.forward(context, &linear, Activation::None, residual)
+            })?
+        };
+        drop(x);
         context.record(|| name("x1"), &x1);
 
-        let normed = self.norm1.forward(context, &x1, Activation::None, None)?;
-        context.record(|| name("norm1"), &normed);
-        let part = |part: &str| name(&format!("qkv_{part}"));
-        let qkv = self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?;
-        drop(normed);
+        let qkv = match self.qkv.plain() {
+            Some(qkv) if context.fuses() => Var::constant(norm_linear(&x1, self.norm1.norm(), qkv.layer())?),
+            _ => {
+                let normed = self.norm1.forward(context, &x1, Activation::None, None)?;
+                context.record(|| name("norm1"), &normed);
+                let part = |part: &str| name(&format!("qkv_{part}"));
+                self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?
+            }
+        };
         context.record(|| name("qkv"), &qkv);
         let attended = attention(context, stage, row, self.heads, self.scale, &qkv)?;
         drop(qkv);
@@ -113,6 +128,9 @@ impl Block {
         drop((x1, attended));
         context.record(|| name("x2"), &x2);
 
+        if let Some(hidden) = self.mlp_branch().filter(|_| context.fuses()) {
+            return self.branches(context, &name, scene, &x2, hidden);
+        }
         let normed = self.norm2.forward(context, &x2, Activation::None, None)?;
         context.record(|| name("norm2"), &normed);
         let adapted = match &self.adapter {
@@ -128,6 +146,40 @@ impl Block {
         })?;
         context.record(|| name("out"), &out);
         Ok(out)
+    }
+
+    /// `x + LN(Linear(subm_conv(x)))`, with as little between kernels as the device allows.
+    fn encode_position(&self, scene: &Scene<'_>, x: &Tensor) -> Result<Var> {
+        let (stage, conv) = (scene.stage, self.conv.layer());
+        let bias = conv.bias.expect("loaded with a bias");
+        let (linear, norm, order) = (self.cpe_linear.layer(), self.cpe_norm.norm(), stage.neighbor_order.as_ref());
+        let x1 = position_encoding(x, conv.weight, bias, &stage.neighbors, order, linear, norm)?;
+        Ok(Var::constant(x1))
+    }
+
+    /// norm2 and the MLP, if nothing is added to its layers.
+    fn mlp_branch(&self) -> Option<mlp::Branch<'_>> {
+        let (first, second) = (self.fc1.plain()?.layer(), self.fc2.plain()?.layer());
+        Some(mlp::Branch { norm: self.norm2.norm(), first, activation: Activation::Gelu, second })
+    }
+
+    /// `x2 + adapter(x2) + hidden(x2)` `[n, c]`, with as little between kernels as the adapter allows.
+    fn branches<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        name: &dyn Fn(&str) -> String,
+        scene: &Scene<'a>,
+        x2: &Var,
+        hidden: mlp::Branch<'_>,
+    ) -> Result<Var> {
+        let Some(adapter) = &self.adapter else { return Ok(Var::constant(mlp(x2, x2, &[hidden])?)) };
+        Ok(Var::constant(match adapter.branch() {
+            Some(branch) => mlp(x2, x2, &[branch, hidden])?,
+            None => {
+                let adapted = adapter.forward(context, name, scene, self.order_row, x2)?;
+                mlp(x2, &adapted, &[hidden])?
+            }
+        }))
     }
 
     /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded, or rows of it dropped.

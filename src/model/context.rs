@@ -82,6 +82,11 @@ impl<'a> Context<'a> {
         self.tape.is_some()
     }
 
+    /// Whether kernels may be fused: nobody asks for what lies between them.
+    pub(super) fn fuses(&self) -> bool {
+        !self.records() && !self.trains()
+    }
+
     /// The rows that residual branch `branch` drops, of a block that drops `share` of the deepest one's rate.
     pub(super) fn dropping(&self, branch: u32, share: f32) -> Option<DropPath> {
         let Dropping { seed, step, rate } = self.dropping?;

@@ -61,6 +61,11 @@ impl AdaptedLinear {
         Ok(Self { base, delta })
     }
 
+    /// The layer, if nothing is added to it.
+    pub(super) fn plain(&self) -> Option<&Linear> {
+        self.delta.is_none().then_some(&self.base)
+    }
+
     /// `x` `[n, i]` → `[n, o]`; `row` is the block's serialized order, `name` the layer's in a record. A residual
     /// goes with [`Activation::None`] only.
     pub(super) fn forward<'a>(

@@ -173,8 +173,8 @@ pub(super) fn layer_norm_layer<'a>(
 ) -> Result<Var> {
     let (gamma, beta) = (layer.gamma.value(), layer.beta.value());
     let result = layer_norm(x, gamma, beta, activation, residual.map(|r| &**r))?;
-    let wanted = context.trains()
-        && (x.wants_gradient() || layer.trains() || residual.is_some_and(Var::wants_gradient));
+    let wanted =
+        context.trains() && (x.wants_gradient() || layer.trains() || residual.is_some_and(Var::wants_gradient));
     let (x, residual) = (x.clone(), residual.and_then(Var::node));
     Ok(context.node(wanted, result, move |dy, gradients| {
         if residual.is_some() {
@@ -196,12 +196,7 @@ pub(super) fn layer_norm_layer<'a>(
 }
 
 /// The sparse convolution over a stage's neighbours, `[n, i]` → `[n, o]`.
-pub(super) fn convolution<'a>(
-    context: &mut Context<'a>,
-    stage: &'a Stage,
-    layer: &'a Linear,
-    x: &Var,
-) -> Result<Var> {
+pub(super) fn convolution<'a>(context: &mut Context<'a>, stage: &'a Stage, layer: &'a Linear, x: &Var) -> Result<Var> {
     let bias = layer.bias.as_ref().expect("loaded with a bias");
     let order = stage.neighbor_order.as_ref();
     let result = subm_conv(x, layer.weight.forward(), bias.value(), &stage.neighbors, order)?;
@@ -249,12 +244,7 @@ pub(super) fn max_pool<'a>(context: &mut Context<'a>, pooling: &'a Pooling, fine
 }
 
 /// `base[i] + coarse[cell of i]`, `[n, c]`.
-pub(super) fn add_coarse<'a>(
-    context: &mut Context<'a>,
-    pooling: &'a Pooling,
-    base: &Var,
-    coarse: &Var,
-) -> Result<Var> {
+pub(super) fn add_coarse<'a>(context: &mut Context<'a>, pooling: &'a Pooling, base: &Var, coarse: &Var) -> Result<Var> {
     let result = add_rows(base, &pooling.cluster, coarse)?;
     let wanted = context.trains() && (base.wants_gradient() || coarse.wants_gradient());
     let (base, coarse) = (base.node(), coarse.node());

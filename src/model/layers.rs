@@ -16,6 +16,8 @@ use crate::{
     kernels::{
         Activation,
         basis_mix::Bases,
+        layer_norm::Norm,
+        linear::Layer,
         weight::Weight,
         weight_layout::{Direction, weight_layout},
     },
@@ -306,6 +308,11 @@ impl Linear {
         })
     }
 
+    /// Its parameters, for kernels that fuse it.
+    pub(super) fn layer(&self) -> Layer<'_> {
+        Layer { weight: self.weight.forward(), bias: self.bias.as_ref().map(Vector::value) }
+    }
+
     /// `[n, i]` → `[n, o]`.
     pub(super) fn forward<'a>(
         &'a self,
@@ -343,6 +350,11 @@ impl LayerNorm {
         let gamma = loader.vector(&format!("{prefix}.weight"))?;
         loader.pipelines.norm(gamma.value());
         Ok(Self { gamma, beta: loader.vector(&format!("{prefix}.bias"))? })
+    }
+
+    /// Its parameters, for kernels that fuse it.
+    pub(super) fn norm(&self) -> Norm<'_> {
+        Norm { gamma: self.gamma.value(), beta: self.beta.value() }
     }
 
     /// `[n, c]` → `[n, c]`.

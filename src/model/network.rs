@@ -156,12 +156,7 @@ impl Model {
     }
 
     /// `features` `[n, in_channels]` of the pyramid's finest points → logits `[n, classes]`.
-    pub fn forward<'a>(
-        &'a self,
-        context: &mut Context<'a>,
-        pyramid: &'a Pyramid,
-        features: &Tensor,
-    ) -> Result<Tensor> {
+    pub fn forward<'a>(&'a self, context: &mut Context<'a>, pyramid: &'a Pyramid, features: &Tensor) -> Result<Tensor> {
         Ok(self.logits(context, pyramid, features)?.into_tensor())
     }
 
@@ -194,12 +189,7 @@ impl Model {
     }
 
     /// The features of every stage that the head reads, finest first.
-    fn backbone<'a>(
-        &'a self,
-        context: &mut Context<'a>,
-        pyramid: &'a Pyramid,
-        features: &Tensor,
-    ) -> Result<Vec<Var>> {
+    fn backbone<'a>(&'a self, context: &mut Context<'a>, pyramid: &'a Pyramid, features: &Tensor) -> Result<Vec<Var>> {
         let finest = pyramid.stages.first().map_or(0, |stage| stage.orders.columns());
         let expected = [finest, self.config.backbone.in_channels];
         if pyramid.stages.len() != self.encoder.len() || features.shape() != expected || features.dtype() != DType::F32

@@ -1,11 +1,10 @@
 //! A scan with the class of every point: what training and evaluation read.
 
 use crate::{
-    Device, Error, LabelSet, PointCloud, Result,
+    Error, LabelSet, PointCloud, Result,
     geometry::{
         center_shift::center_shift,
         normals::{self, UP},
-        voxel::voxelize,
     },
     kernels::voxel_key::Lattice,
 };
@@ -55,7 +54,7 @@ impl LabelledScan {
         check_extent(path, &cloud.positions, grid_size)?;
         let normal = match cloud.normals.filter(|all| all.iter().any(normals::is_usable)) {
             Some(all) => all.into_iter().map(|n| if normals::is_usable(&n) { n } else { UP }).collect(),
-            None => estimated_normals(&cloud.positions, grid_size).await?,
+            None => normals::of_points(&cloud.positions, grid_size).await?,
         };
         let color = cloud.colors.unwrap_or_else(|| vec![PointCloud::NEUTRAL_GREY; segment.len()]);
         Ok(Self { name: name_of(path), coord: cloud.positions, color, normal, segment })
@@ -209,16 +208,6 @@ fn check_extent(path: &Path, positions: &[[f32; 3]], grid_size: f64) -> Result<(
         Error::Argument { what, problem, advice } => Error::Scan { path: path.to_owned(), at: what, problem, advice },
         other => other,
     })
-}
-
-/// The normal of every point's voxel.
-async fn estimated_normals(positions: &[[f32; 3]], grid_size: f64) -> Result<Vec<[f32; 3]>> {
-    let mut positions = positions.to_vec();
-    center_shift(&mut positions, true);
-    let voxels = voxelize(&Device::cpu(), &positions, grid_size).await?;
-    let of_voxels = normals::estimated(&voxels).await?;
-    let cells: Vec<u32> = voxels.cell_of_point.to_vec().await?;
-    Ok(cells.into_iter().map(|cell| of_voxels[cell as usize]).collect())
 }
 
 #[cfg(test)]

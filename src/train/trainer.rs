@@ -23,13 +23,7 @@ use crate::{
         argmax::argmax,
         sum_squares::sum_squares,
     },
-    model::{
-        Context, Model,
-        layers::Trained,
-        tape::ParameterId,
-        tensor_file::HostTensor,
-        weights::ModelFile,
-    },
+    model::{Context, Model, layers::Trained, tape::ParameterId, tensor_file::HostTensor, weights::ModelFile},
 };
 use std::collections::BTreeMap;
 

@@ -23,7 +23,10 @@ pub(in crate::train) fn sphere(coord: &[[f32; 3]], limit: usize, dice: &mut Dice
         return None;
     }
     let centre = coord[dice.below(coord.len())];
-    let square = |p: &[f32; 3]| (0..3).map(|a| (p[a] - centre[a]).powi(2)).sum::<f32>();
+    let square = |p: &[f32; 3]| {
+        let [x, y, z] = std::array::from_fn(|a| p[a] - centre[a]);
+        x * x + y * y + z * z
+    };
     // Floats that are not negative are in the order of their bits.
     let mut rows: Vec<(u32, u32)> = (0..).zip(coord).map(|(row, p)| (square(p).to_bits(), row)).collect();
     rows.select_nth_unstable(limit - 1);
