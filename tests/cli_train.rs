@@ -296,16 +296,21 @@ fn ctrl_c_saves_a_checkpoint_that_the_run_goes_on_from() {
     assert_eq!(kept.iter().filter(|name| name.starts_with("checkpoint-")).count(), 1, "{kept:?}");
     assert!(kept.iter().all(|name| !name.starts_with(".pointtpa")), "{kept:?}");
 
+    // A run can be ended before its time, and goes on all the same.
+    let early = run(&[&arguments[..], &["--resume", "--finish", "--json"]].concat()).succeeds().json();
+    let steps = early["steps"].as_u64().unwrap();
+    assert!(steps > 0 && bench.read("x.safetensors") != bench.read("whole.safetensors"), "{early}");
     run(&[&arguments[..], &["--resume"]].concat()).succeeds();
     assert!(bench.read("x.safetensors") == bench.read("whole.safetensors"), "the models differ");
 }
 
-/// A base of full size from outside this repository takes an adapter, too.
+/// A model from outside this repository goes on with the adapter it has, and with no other.
 #[test]
-fn a_recorded_model_takes_an_adapter() {
+fn a_recorded_model_keeps_its_adapter() {
     let Some(path) = shared("goldens/tiny_enc.safetensors") else { return };
     let path = path.display().to_string();
-    let dry = run(&["train", "--dry-run", "--json", "--model", &path, "--adapter", "lora"]).succeeds().json();
-    assert_eq!(dry["adapter"], "lora");
-    assert!(dry["groups"][0]["trainable"].as_u64().unwrap() > 0);
+    let arguments = ["train", "--dry-run", "--json", "--model", &path];
+    let dry = run(&arguments).succeeds().json();
+    assert_eq!((&dry["adapter"], dry["trainable"].as_u64()), (&"basis_mix".into(), Some(2715)));
+    run(&[&arguments[..], &["--adapter", "lora"]].concat()).fails_with(1, "has an adapter already: basis_mix, not lora");
 }

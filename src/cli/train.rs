@@ -109,7 +109,8 @@ impl<'a> Session<'a> {
         let base_name = subject.name.clone();
         let parameters = dry_run::totals(&trainable.groups(&subject.config));
         let mut info = subject.info.clone();
-        info.provenance = Some(provenance(&subject, &plan));
+        let early = from.as_ref().filter(|_| command.paths.finish).map(|checkpoint| checkpoint.state.step);
+        info.provenance = Some(provenance(&subject, &plan, early));
         let warnings = plan.warnings().to_vec();
         let file = subject.into_file()?;
         let Plan { loader, validation, options, .. } = plan;
@@ -152,13 +153,13 @@ impl<'a> Session<'a> {
     fn all_steps(&mut self, bar: &ProgressBar) -> Outcome {
         let mut pace = Pace::new();
         loop {
-            if self.run.validation_is_due() {
+            if self.run.validation_is_due() || (self.ends_early() && self.scores.is_none()) {
                 self.validate(bar)?;
             }
             if self.run.checkpoint_is_due() {
                 self.save()?;
             }
-            if self.run.steps_done() >= self.run.steps() {
+            if self.run.steps_done() >= self.run.steps() || self.command.paths.finish {
                 return Ok(());
             }
             interrupt::check()?;
@@ -173,6 +174,11 @@ impl<'a> Session<'a> {
                 screen::say(&format!("{line}, {} left", spoken_time(left)));
             }
         }
+    }
+
+    /// Whether the model is to be validated as it is, and written.
+    fn ends_early(&self) -> bool {
+        self.command.paths.finish && self.run.has_validation()
     }
 
     /// `step 12 of 100, epoch 2, loss 1.234, mIoU 45.6 %, 12000 points/s`
@@ -235,7 +241,7 @@ impl<'a> Session<'a> {
 
     fn finish(self) -> Outcome {
         let Self { global, command, output, run, labels, trainable, info, base_name, .. } = self;
-        let (seconds, steps, run_dir) = (run.seconds(), run.steps(), run.folder().path().display().to_string());
+        let (seconds, steps, run_dir) = (run.seconds(), run.steps_done(), run.folder().path().display().to_string());
         let miou = run.miou();
         let (step_seconds, peak) = (median_step(&run.folder().lines()?), self.device.memory().peak);
         let checkpoint = run.folder().last_checkpoint()?;
@@ -293,17 +299,19 @@ fn write_whole_model(mut out: &mut dyn std::io::Write, file: &ModelFile, dtype: 
 }
 
 /// Where a trained model comes from.
-fn provenance(subject: &Subject, plan: &Plan) -> String {
+///
+/// `early` is the step after which a run was ended before its time.
+fn provenance(subject: &Subject, plan: &Plan, early: Option<u64>) -> String {
     let from = if subject.is_from_scratch {
         format!("from scratch as {}", subject.name)
     } else {
         let before = subject.info.provenance.as_ref().map_or_else(String::new, |before| format!(" ({before})"));
         format!("upon {}{before}", subject.name)
     };
+    let steps = early.map_or_else(|| plan.options.steps.to_string(), |step| format!("{step} of {}", plan.options.steps));
     format!(
-        "trained by pointtpa {} {from}: {} steps on {} scans, seed {}",
+        "trained by pointtpa {} {from}: {steps} steps on {} scans, seed {}",
         env!("CARGO_PKG_VERSION"),
-        plan.options.steps,
         plan.loader.dataset().len(),
         plan.options.trainer.seed
     )

@@ -198,23 +198,23 @@ mod tests {
             panic!("another adapter")
         };
         assert_eq!((rank, alpha, hidden, window, stride), (3, 3.0, 4, 65, 33));
-        assert_eq!((targets, layers), (vec![Target::Qkv], vec![0, 1, 3, 5]));
+        assert_eq!((targets, layers), (vec![Target::Qkv], vec![0, 2, 4, 6]));
 
         let global = AdapterSettings { window: Some(0), layers: Some(Layers::All), ..AdapterSettings::default() };
         let adapter = configured(&global, AdapterChoice::LowRank).unwrap().adapter();
-        assert!(matches!(adapter, Adapter::LowRank { window: 0, stride: 128, layers, .. } if layers.len() == 6));
+        assert!(matches!(adapter, Adapter::LowRank { window: 0, stride: 128, layers, .. } if layers.len() == 7));
     }
 
     #[test]
     fn listed_layers_are_blocks_of_the_encoder() {
         let layers = |numbers: &[usize]| Layers::Listed(numbers.to_vec()).blocks(&rooms());
-        assert_eq!(layers(&[5, 2, 5]).unwrap(), [(2, 0), (3, 1)]);
-        let error = layers(&[6]).unwrap_err().to_string();
-        assert!(error.contains("layers 0 to 5"), "{error}");
+        assert_eq!(layers(&[6, 2, 6]).unwrap(), [(1, 1), (3, 1)]);
+        let error = layers(&[7]).unwrap_err().to_string();
+        assert!(error.contains("layers 0 to 6"), "{error}");
         // The released numbering has gaps where stages are shallow.
         let settings = AdapterSettings { layers: Some(Layers::Listed(vec![1, 3])), ..AdapterSettings::default() };
         let config = configured(&settings, AdapterChoice::BasisMix).unwrap();
-        assert_eq!(config.backbone.dy_down_layers, Some(vec![3, 7]));
+        assert_eq!(config.backbone.dy_down_layers, Some(vec![3, 6]));
     }
 
     #[test]

@@ -299,6 +299,11 @@ impl Run {
         Ok(path)
     }
 
+    /// Whether there are scans to validate on.
+    pub fn has_validation(&self) -> bool {
+        self.validation.is_some()
+    }
+
     /// The model as it is, in f32 where it was trained and as it was stored elsewhere.
     ///
     /// # Errors

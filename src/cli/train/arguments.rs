@@ -65,6 +65,10 @@ pub(crate) struct Paths {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) resume: bool,
 
+    /// With --resume: train no further, and write the model as the last checkpoint has it
+    #[arg(long, requires = "resume")]
+    pub(crate) finish: bool,
+
     /// Write only what was trained, to be laid over the base with `--adapter`
     #[arg(long)]
     pub(crate) adapter_only: bool,
