@@ -178,12 +178,16 @@ mod tests {
     use crate::model::plan::Adapter;
     use crate::model::preset::Preset;
 
-    fn rooms() -> Backbone {
-        Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap().backbone
+    /// Four stages of one, one, two and two blocks, whose attention sees 256 points.
+    fn plain() -> Config {
+        let mut config = Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap();
+        config.backbone.enc_depths = vec![1, 1, 2, 2];
+        config.backbone.enc_patch_size = vec![256; 4];
+        config
     }
 
     fn configured(settings: &AdapterSettings, choice: AdapterChoice) -> Result<Config> {
-        let mut config = Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap();
+        let mut config = plain();
         settings.configure(&mut config.backbone, choice)?;
         config.validate()?;
         Ok(config)
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn listed_layers_are_blocks_of_the_encoder() {
-        let layers = |numbers: &[usize]| Layers::Listed(numbers.to_vec()).blocks(&rooms());
+        let layers = |numbers: &[usize]| Layers::Listed(numbers.to_vec()).blocks(&plain().backbone);
         assert_eq!(layers(&[5, 2, 5]).unwrap(), [(2, 0), (3, 1)]);
         let error = layers(&[6]).unwrap_err().to_string();
         assert!(error.contains("layers 0 to 5"), "{error}");

@@ -195,6 +195,6 @@ mod tests {
         let layers = |preset| Config::preset(preset, AdapterChoice::BasisMix, 20).unwrap().backbone.dy_down_layers;
         assert_eq!(layers(Preset::Base), Some(vec![2, 5, 8, 20, 23]));
         assert_eq!(layers(Preset::Small), Some(vec![1, 4, 7, 14, 22]));
-        assert_eq!(layers(Preset::Rooms), Some(vec![0, 3, 7, 10]));
+        assert_eq!(layers(Preset::Rooms), Some(vec![0, 4, 7, 10]));
     }
 }
