@@ -147,6 +147,13 @@ fn an_adapter_over_its_base_is_the_whole_model() {
     assert!(bench.read("one.ply") == bench.read("two.ply"), "the labels differ");
     assert!(bench.read("one.ply") != bench.read("base.ply"), "training changed nothing");
 
+    // What the run found on its scans is what `eval` finds with the adapter over the base.
+    let last = bench.log("whole.run").pop().unwrap();
+    let (rooms, adapter_only) = (bench.path("rooms"), ["--adapter", &adapter]);
+    let eval = ["eval", "--data", &rooms, "--model", &base, "--device", "cpu", "--json"];
+    let scores = run(&[&eval[..], &adapter_only].concat()).succeeds().json();
+    assert_eq!((&last["kind"], &last["miou"]), (&"validation".into(), &scores["miou"]));
+
     run(&["init", "-o", &bench.path("other.safetensors"), "--adapter", "none", "--seed", "1"]).succeeds();
     segment("x.ply", "other.safetensors", &["--adapter", &adapter]).fails_with(1, "`base.safetensors`");
     segment("x.ply", "adapter.safetensors", &[]).fails_with(1, "is an adapter, not a whole model");

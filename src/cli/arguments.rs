@@ -76,7 +76,6 @@ pub(crate) enum Command {
 }
 
 /// Label every point of scans
-#[allow(clippy::struct_excessive_bools, reason = "every switch of a command line is one")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`

@@ -24,7 +24,7 @@ use super::{choice, inputs, interrupt, results, screen};
 pub(crate) fn run(global: &Global, command: &Eval) -> Outcome {
     // What cannot be written is said before the work.
     command.report.as_deref().map_or(Ok(()), report::check)?;
-    let file = choice::model(command.model.as_deref())?;
+    let file = choice::adapted_model(command.model.as_deref(), command.adapter.as_deref())?;
     let evaluation = evaluate(global, command, &file)?;
     if let Some(folder) = &command.report {
         report::write(folder, &evaluation)?;

@@ -178,12 +178,16 @@ mod tests {
     use crate::model::plan::Adapter;
     use crate::model::preset::Preset;
 
-    fn rooms() -> Backbone {
-        Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap().backbone
+    /// Four stages of one, one, two and two blocks, whose attention sees 256 points.
+    fn plain() -> Config {
+        let mut config = Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap();
+        config.backbone.enc_depths = vec![1, 1, 2, 2];
+        config.backbone.enc_patch_size = vec![256; 4];
+        config
     }
 
     fn configured(settings: &AdapterSettings, choice: AdapterChoice) -> Result<Config> {
-        let mut config = Config::preset(Preset::Rooms, AdapterChoice::None, 5).unwrap();
+        let mut config = plain();
         settings.configure(&mut config.backbone, choice)?;
         config.validate()?;
         Ok(config)
@@ -198,23 +202,23 @@ mod tests {
             panic!("another adapter")
         };
         assert_eq!((rank, alpha, hidden, window, stride), (3, 3.0, 4, 65, 33));
-        assert_eq!((targets, layers), (vec![Target::Qkv], vec![0, 2, 4, 6]));
+        assert_eq!((targets, layers), (vec![Target::Qkv], vec![0, 1, 3, 5]));
 
         let global = AdapterSettings { window: Some(0), layers: Some(Layers::All), ..AdapterSettings::default() };
         let adapter = configured(&global, AdapterChoice::LowRank).unwrap().adapter();
-        assert!(matches!(adapter, Adapter::LowRank { window: 0, stride: 128, layers, .. } if layers.len() == 7));
+        assert!(matches!(adapter, Adapter::LowRank { window: 0, stride: 128, layers, .. } if layers.len() == 6));
     }
 
     #[test]
     fn listed_layers_are_blocks_of_the_encoder() {
-        let layers = |numbers: &[usize]| Layers::Listed(numbers.to_vec()).blocks(&rooms());
-        assert_eq!(layers(&[6, 2, 6]).unwrap(), [(1, 1), (3, 1)]);
-        let error = layers(&[7]).unwrap_err().to_string();
-        assert!(error.contains("layers 0 to 6"), "{error}");
+        let layers = |numbers: &[usize]| Layers::Listed(numbers.to_vec()).blocks(&plain().backbone);
+        assert_eq!(layers(&[5, 2, 5]).unwrap(), [(2, 0), (3, 1)]);
+        let error = layers(&[6]).unwrap_err().to_string();
+        assert!(error.contains("layers 0 to 5"), "{error}");
         // The released numbering has gaps where stages are shallow.
         let settings = AdapterSettings { layers: Some(Layers::Listed(vec![1, 3])), ..AdapterSettings::default() };
         let config = configured(&settings, AdapterChoice::BasisMix).unwrap();
-        assert_eq!(config.backbone.dy_down_layers, Some(vec![3, 6]));
+        assert_eq!(config.backbone.dy_down_layers, Some(vec![3, 7]));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(crate) struct Eval {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
+    /// An adapter file to lay over the model, which must be the one it was trained on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+
     /// Edge of a voxel in metres [default: the model's]
     #[arg(long, value_name = "METRES", value_parser = crate::arguments::length::<f64>)]
     pub(crate) grid: Option<f64>,
