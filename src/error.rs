@@ -77,6 +77,17 @@ pub enum Error {
         problem: String,
     },
 
+    /// Training cannot go on from here.
+    #[error("training step {}: {problem}. {advice}", step + 1)]
+    Diverged {
+        /// The step, from 0; the message counts from 1.
+        step: u64,
+        /// What is not a finite number.
+        problem: String,
+        /// What the user can do.
+        advice: String,
+    },
+
     /// No adapter fits the request.
     #[error("no GPU adapter matches '{wanted}'. {found}. Choose one of these names, or `cpu`")]
     NoAdapter {

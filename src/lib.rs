@@ -23,6 +23,7 @@ pub mod geometry;
 #[doc(hidden)]
 pub mod kernels;
 pub mod model;
+pub mod render;
 pub mod scan;
 mod segmenter;
 pub mod synth;

@@ -4,11 +4,14 @@
 //! PointCloud ─voxelize─▶ VoxelGrid ─pyramid─▶ Pyramid ─network─▶ logits ─argmax─▶ labels of all points
 //! ```
 
+mod test_time;
+
 use crate::{
     Device, Error, PointCloud, Result,
     device::Tensor,
     geometry::{
         center_shift::center_shift,
+        normals::{self, UP},
         pyramid::Pyramid,
         voxel::{VoxelGrid, voxelize},
     },
@@ -33,6 +36,10 @@ pub struct Segmenter {
 pub struct SegmentOptions<'a> {
     /// Edge of a voxel in metres; `None` takes the model's.
     pub grid_size: Option<f64>,
+    /// Test-time augmentation: the reference's 13 views of the scene, each cut into fragments that hold one point of
+    /// every voxel, and the sum of all their probabilities. More accurate, at the price of 13 forward passes times the
+    /// points of the fullest voxel.
+    pub tta: bool,
     /// Told about every step.
     pub progress: Option<&'a dyn Fn(Progress<'_>)>,
     /// Set it, from any thread, to stop with [`Error::Cancelled`].
@@ -55,8 +62,10 @@ pub struct Segmentation {
     pub labels: Vec<i32>,
     /// Softmax probability of the label, 0 to 1; 0 without a label.
     pub confidence: Vec<f32>,
-    /// Voxels that the network saw.
+    /// Voxels that the network saw; with test-time augmentation, those of the first view.
     pub voxels: usize,
+    /// Forward passes of the network: 1 without test-time augmentation.
+    pub passes: usize,
     /// Points without finite coordinates.
     pub skipped: usize,
     /// Seconds per stage, in order.
@@ -70,9 +79,6 @@ pub struct Segmentation {
 /// Shares of a run that the steps before the network and after it take, for [`Progress`].
 const BEFORE_NETWORK: f64 = 0.15;
 const NETWORK: f64 = 0.8;
-
-/// The grey that stands for a missing colour, 0 to 1.
-const NEUTRAL_GREY: f32 = 0.5;
 
 impl Segmenter {
     /// Brings a model file to a device; see [`Model::load`].
@@ -93,6 +99,9 @@ impl Segmenter {
     /// axis, [`Error::OutOfMemory`], [`Error::DeviceLost`], and [`Error::Cancelled`]. The segmenter can be used again
     /// after any but a lost device.
     pub async fn segment(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
+        if options.tta {
+            return self.segment_views(cloud, options).await;
+        }
         let device = self.model.device();
         device.reset_peak();
         let mut run = Run::new(options);
@@ -121,19 +130,10 @@ impl Segmenter {
             confidences[*point as usize] = confidence;
         }
         let skipped = cloud.len() - finite.len();
-        if skipped > 0 {
-            run.warnings.push(format!("{skipped} points have no finite coordinates; they keep the label -1"));
-        }
-        run.finish("labels");
-        Ok(Segmentation {
-            labels,
-            confidence: confidences,
-            voxels,
-            skipped,
-            stages: run.stages,
-            peak_bytes: device.memory().peak,
-            warnings: run.warnings,
-        })
+        Ok(run.end(
+            device,
+            Segmentation { labels, confidence: confidences, voxels, passes: 1, skipped, ..Default::default() },
+        ))
     }
 
     /// [`Self::segment`], waiting for it.
@@ -165,6 +165,45 @@ impl Segmenter {
     /// What the network sees of a scan: voxels, features, pyramid.
     async fn prepare(&self, cloud: &PointCloud, run: &mut Run<'_>) -> Result<Prepared> {
         let device = self.model.device();
+        let (finite, positions) = self.finite(cloud, run)?;
+        let grid_size = run.options.grid_size.unwrap_or(self.model.info().grid_size);
+        let voxels = voxelize(device, &positions, grid_size).await?;
+        let first: Vec<u32> = voxels.first.to_vec().await?;
+        run.finish("voxelize");
+
+        let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
+        let normals = match self.own_normals(cloud, &representatives, run) {
+            Wanted::Given(normals) => Some(normals),
+            Wanted::Missing => Some(self.estimated_normals(&voxels, run).await?),
+            Wanted::Unread => None,
+        };
+        let mut centred: Vec<[f32; 3]> = first.iter().map(|i| positions[*i as usize]).collect();
+        drop(positions);
+        // The reference centres the voxels' points once more, in x and y only.
+        center_shift(&mut centred, false);
+        self.note_missing_color(cloud, run);
+        let features = self.inputs(cloud, &representatives, &centred, normals.as_deref())?;
+
+        run.step("pyramid", 0.06)?;
+        let specs = self.model.stage_specs();
+        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
+        run.finish("pyramid");
+
+        Ok(Prepared { finite, cell_of_point: voxels.cell_of_point.clone(), voxels: voxels.len(), pyramid, features })
+    }
+
+    /// The points with finite coordinates, and where they are once the scene is centred.
+    fn finite(&self, cloud: &PointCloud, run: &Run<'_>) -> Result<(Vec<u32>, Vec<[f32; 3]>)> {
+        if self.model.info().features.is_empty() {
+            return Err(Error::Argument {
+                what: "model".into(),
+                problem: format!(
+                    "it reads {} numbers per point and its file does not say which",
+                    self.model.config().backbone.in_channels
+                ),
+                advice: "Add `features` to the file's metadata, for example `coord,color,normal`".into(),
+            });
+        }
         run.step("voxelize", 0.0)?;
         let finite: Vec<u32> = (0..cloud.len() as u32).filter(|i| cloud.is_finite(*i as usize)).collect();
         if finite.is_empty() {
@@ -184,95 +223,76 @@ impl Segmenter {
                 advice: "Remove stray points, and give coordinates in metres".into(),
             });
         }
-        let grid_size = run.options.grid_size.unwrap_or(self.model.info().grid_size);
-        let voxels = voxelize(device, &positions, grid_size).await?;
-        let first: Vec<u32> = voxels.first.to_vec().await?;
-        run.finish("voxelize");
-
-        let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
-        let normals = self.normals(cloud, &representatives, &voxels, run).await?;
-        let centred = first.iter().map(|i| positions[*i as usize]).collect();
-        drop(positions);
-        let features = self.inputs(cloud, &representatives, centred, normals.as_deref(), run)?;
-
-        run.step("pyramid", 0.06)?;
-        let specs = self.model.stage_specs();
-        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
-        run.finish("pyramid");
-
-        Ok(Prepared { finite, cell_of_point: voxels.cell_of_point.clone(), voxels: voxels.len(), pyramid, features })
+        Ok((finite, positions))
     }
 
-    /// The voxels' normals: the scan's own, else estimated on the device; `None` if the model reads none.
-    async fn normals(
-        &self,
-        cloud: &PointCloud,
-        representatives: &[usize],
-        voxels: &VoxelGrid,
-        run: &mut Run<'_>,
-    ) -> Result<Option<Vec<[f32; 3]>>> {
+    /// The scan's own normals of `points`.
+    fn own_normals(&self, cloud: &PointCloud, points: &[usize], run: &mut Run<'_>) -> Wanted {
         if !self.model.info().features.contains(&Feature::Normal) {
-            return Ok(None);
+            return Wanted::Unread;
         }
-        let usable = |normal: &[f32; 3]| normal.iter().all(|v| v.is_finite()) && *normal != [0.0; 3];
-        if let Some(normals) = cloud.normals.as_ref().filter(|normals| normals.iter().any(usable)) {
-            let unusable = representatives.iter().filter(|i| !usable(&normals[**i])).count();
-            if unusable > 0 {
-                run.warnings.push(format!("{unusable} voxels have a normal of zero or NaN; up is used instead"));
-            }
-            let of = |i: &usize| if usable(&normals[*i]) { normals[*i] } else { [0.0, 0.0, 1.0] };
-            return Ok(Some(representatives.iter().map(of).collect()));
+        let Some(own) = cloud.normals.as_ref().filter(|own| own.iter().any(normals::is_usable)) else {
+            return Wanted::Missing;
+        };
+        let unusable = points.iter().filter(|i| !normals::is_usable(&own[**i])).count();
+        if unusable > 0 {
+            let what = if run.options.tta { "points" } else { "voxels" };
+            run.warnings.push(format!("{unusable} {what} have a normal of zero or NaN; up is used instead"));
         }
-        run.step("normals", 0.03)?;
-        // Rooms are scanned from inside: surfaces face the middle of the scene, at half its height.
-        let height = f64::from(voxels.lattice.last[2]) * voxels.lattice.size;
-        let words: Vec<f32> = voxels.normals([0.0, 0.0, height as f32 / 2.0])?.to_vec().await?;
-        run.finish("normals");
-        Ok(Some(words.as_chunks::<3>().0.to_vec()))
+        let of = |i: &usize| if normals::is_usable(&own[*i]) { own[*i] } else { UP };
+        Wanted::Given(points.iter().map(of).collect())
     }
 
-    /// The network's input `[v, channels]`, one point per voxel.
+    /// Normals of voxels `[v, 3]`, estimated on the device.
+    async fn estimated_normals(&self, voxels: &VoxelGrid, run: &mut Run<'_>) -> Result<Vec<[f32; 3]>> {
+        run.step("normals", 0.03)?;
+        let estimated = normals::estimated(voxels).await?;
+        run.finish("normals");
+        Ok(estimated)
+    }
+
+    fn note_missing_color(&self, cloud: &PointCloud, run: &mut Run<'_>) {
+        if cloud.colors.is_none() && self.model.info().features.contains(&Feature::Color) {
+            run.warnings.push("the scan has no colour; a neutral grey is used, and labels will be less certain".into());
+        }
+    }
+
+    /// The network's input `[v, channels]`, one point of the cloud per voxel.
     fn inputs(
         &self,
         cloud: &PointCloud,
-        representatives: &[usize],
-        mut centred: Vec<[f32; 3]>,
+        points: &[usize],
+        centred: &[[f32; 3]],
         normals: Option<&[[f32; 3]]>,
-        run: &mut Run<'_>,
     ) -> Result<Tensor> {
         let kinds = &self.model.info().features;
-        if kinds.is_empty() {
-            return Err(Error::Argument {
-                what: "model".into(),
-                problem: format!(
-                    "it reads {} numbers per point and its file does not say which",
-                    self.model.config().backbone.in_channels
-                ),
-                advice: "Add `features` to the file's metadata, for example `coord,color,normal`".into(),
-            });
-        }
-        // The reference centres the voxels' points once more, in x and y only.
-        center_shift(&mut centred, false);
-        if cloud.colors.is_none() && kinds.contains(&Feature::Color) {
-            run.warnings.push("the scan has no colour; a neutral grey is used, and labels will be less certain".into());
-        }
         let color = |i: usize| match &cloud.colors {
             Some(colors) => colors[i].map(|v| v / 255.0),
-            None => [NEUTRAL_GREY; 3],
+            None => PointCloud::NEUTRAL_GREY.map(|v| v / 255.0),
         };
-        let mut features = Vec::with_capacity(representatives.len() * kinds.len() * Feature::CHANNELS);
-        for (voxel, point) in representatives.iter().enumerate() {
+        let mut features = Vec::with_capacity(points.len() * kinds.len() * Feature::CHANNELS);
+        for (voxel, point) in points.iter().enumerate() {
             for kind in kinds {
                 features.extend(match kind {
                     Feature::Coord => centred[voxel],
                     Feature::Color => color(*point),
-                    Feature::Normal => normals.map_or([0.0, 0.0, 1.0], |normals| normals[voxel]),
+                    Feature::Normal => normals.map_or(UP, |normals| normals[voxel]),
                 });
             }
         }
         let channels = kinds.len() * Feature::CHANNELS;
-        Tensor::from_slice(self.model.device(), &[representatives.len(), channels], &features)
+        Tensor::from_slice(self.model.device(), &[points.len(), channels], &features)
     }
+}
+
+/// The normals that a model may want of a scan.
+enum Wanted {
+    /// The scan has them.
+    Given(Vec<[f32; 3]>),
+    /// It has none.
+    Missing,
+    /// The model reads none.
+    Unread,
 }
 
 /// A scan, ready for the network.
@@ -314,5 +334,15 @@ impl<'a> Run<'a> {
     fn finish(&mut self, stage: &str) {
         self.stages.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
         self.since = Instant::now();
+    }
+
+    /// Completes what was found by what the run saw.
+    fn end(mut self, device: &Device, found: Segmentation) -> Segmentation {
+        if found.skipped > 0 {
+            let warning = format!("{} points have no finite coordinates; they keep the label -1", found.skipped);
+            self.warnings.push(warning);
+        }
+        self.finish("labels");
+        Segmentation { stages: self.stages, peak_bytes: device.memory().peak, warnings: self.warnings, ..found }
     }
 }

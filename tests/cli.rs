@@ -14,12 +14,22 @@ const GOLDEN: &str = "tests/goldens/tiny_enc.safetensors";
 #[test]
 fn help_names_the_commands_and_exit_codes() {
     let help = run(&["--help"]).succeeds().text();
-    for word in
-        ["segment", "check", "init", "info", "synth", "bench", "completions", "Exit codes", "--device", "--memory"]
-    {
+    for word in [
+        "segment",
+        "check",
+        "init",
+        "info",
+        "synth",
+        "bench",
+        "train",
+        "completions",
+        "Exit codes",
+        "--device",
+        "--memory",
+    ] {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
-    for subcommand in ["segment", "check", "init", "info", "synth", "bench", "completions"] {
+    for subcommand in ["segment", "check", "init", "info", "synth", "bench", "train", "completions"] {
         let help = run(&[subcommand, "--help"]).succeeds().text();
         assert!(help.contains("Example"), "{subcommand}: {help}");
     }

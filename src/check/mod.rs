@@ -1,20 +1,22 @@
 //! Proving a device right: a golden file's inputs are run through the program, and everything the reference recorded
 //! on the way is compared with what the program computes.
 //!
-//! Integers (codes, orders, cells, windows) must be equal, floats within a stated tolerance. What cannot be compared
+//! Integers (codes, orders, cells, windows) must be equal, floats within a stated tolerance, gradients within a share of
+//! their norm. What cannot be compared
 //! is listed with its reason.
 
 mod compare;
 mod computed;
+mod fragments;
 mod rule;
+mod training;
 
 use crate::{
     Device, Error, Result,
     device::Tensor,
-    geometry::pyramid::Pyramid,
     kernels::serialize::{Curve, serialize},
     model::{
-        Context, Model,
+        Model,
         plan::Adapter,
         stage_specs,
         tensor_file::{Dtype, TensorFile},
@@ -49,7 +51,7 @@ pub struct Comparison {
     pub name: String,
     /// Number of elements.
     pub count: usize,
-    /// Largest absolute difference.
+    /// Largest absolute difference; of a gradient, the norm of the difference over the gradient's norm.
     pub max_abs: f64,
     /// Mean absolute difference.
     pub mean_abs: f64,
@@ -99,7 +101,7 @@ fn run(device: &Device, path: &Path) -> Result<Report> {
     if has("in.grid_coord") && has("in.feat") && has("in.offset") {
         pollster::block_on(check_model(device, file, &mut report))?;
     } else if has("aug0.frag0.grid_coord") {
-        pollster::block_on(check_fragments(device, file, &mut report))?;
+        pollster::block_on(fragments::check(device, file, &mut report))?;
     } else if file.names().any(|name| depth_of_code(name).is_some()) {
         pollster::block_on(check_serialization(device, &file, &mut report))?;
     } else {
@@ -143,7 +145,8 @@ async fn check_model(device: &Device, file: TensorFile, report: &mut Report) -> 
     let rule = Rule::of(&model, tensors, &computed.offsets);
     let tolerance = tolerance(&model, &file);
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    for name in names.iter().filter(|name| !is_parameter(name)) {
+    let compared_here = |name: &&String| !is_parameter(name) && !Rule::is_of_training(name, tensors);
+    for name in names.iter().filter(compared_here) {
         let own_name = match rule.reason_to_skip(name) {
             Some(reason) => {
                 report.skip(name, &reason);
@@ -178,43 +181,7 @@ async fn check_model(device: &Device, file: TensorFile, report: &mut Report) -> 
         }
         report.compared.extend(worst);
     }
-    Ok(())
-}
-
-/// A model with the first fragment of every test-time view.
-async fn check_fragments(device: &Device, file: TensorFile, report: &mut Report) -> Result<()> {
-    let file = ModelFile::from_tensors(file)?;
-    let (model, _) = Model::load(device, &file, None)?;
-    let tensors = file.tensors();
-    let tolerance = tolerance(&model, &file);
-    let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    for name in names.iter().filter(|name| !is_parameter(name)) {
-        let Some(fragment) = name.strip_suffix(".logits") else {
-            let reason = match name.rsplit('.').next().unwrap_or_default() {
-                "grid_coord" | "feat" | "coord" | "index" => "an input: the fragment's points",
-                _ if name.starts_with("raw.") => "an input",
-                _ => "sums over all fragments of all views, of which the file records the first",
-            };
-            report.skip(name, reason);
-            continue;
-        };
-        let part = |part: &str| format!("{fragment}.{part}");
-        let grid: Vec<i32> = integers(tensors, &part("grid_coord"))?;
-        let n = grid.len() / 3;
-        let grid = Tensor::from_slice(device, &[n, 3], &grid)?;
-        let batch = Tensor::from_slice(device, &[n], &vec![0u32; n])?;
-        let pyramid = Pyramid::build(&grid, &batch, &[n], &model.stage_specs()).await?;
-        let features = floats(device, tensors, &part("feat"))?;
-        let logits = Value::Floats(model.forward(&mut Context::default(), &pyramid, &features)?);
-        let recorded = tensors.read(name)?;
-        let logits = logits.floats(n).await?;
-        let comparison = compare_floats(name, &logits, &recorded, tolerance)?;
-        let agreement = compare::argmax_agreement(&logits, &recorded)?;
-        report.argmax_agreement = Some(report.argmax_agreement.map_or(agreement, |a| a.min(agreement)));
-        report.max_abs_logits = Some(report.max_abs_logits.map_or(comparison.max_abs, |m| m.max(comparison.max_abs)));
-        report.compared.push(comparison);
-    }
-    Ok(())
+    training::check_training(device, &file, report).await
 }
 
 fn tolerance(model: &Model, file: &ModelFile) -> f64 {

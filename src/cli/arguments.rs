@@ -9,7 +9,10 @@ use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
+use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
+use super::render::arguments::Render;
+use super::train::arguments::Train;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,11 +59,14 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(Segment),
+    Eval(Eval),
     Check(Check),
     Info(Info),
     Init(Init),
     Synth(Synth),
+    Render(Render),
     Bench(Bench),
+    Train(Box<Train>),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
     Completions {
@@ -79,6 +85,7 @@ failures at the end and exits with the code of the first.
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
+  pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
 pub(crate) struct Segment {
     /// PLY files, folders of them, or patterns; `-` is standard input
@@ -93,9 +100,18 @@ pub(crate) struct Segment {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 
+    /// An adapter file to lay over the model, which must be the one it was trained on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+
     /// Edge of a voxel in metres [default: the model's]
     #[arg(long, value_name = "METRES", value_parser = length::<f64>)]
     pub(crate) grid: Option<f64>,
+
+    /// Look at the scan from 13 views and add up what the model says of each: more accurate, and slower by 13 times the
+    /// points of the fullest voxel
+    #[arg(long)]
+    pub(crate) tta: bool,
 
     /// Paint the points in the colours of their classes
     #[arg(long)]
@@ -128,11 +144,11 @@ pub(crate) struct Check {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Say what a scan or a model file holds
+/// Say what a scan, a model file or an adapter file holds
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  pointtpa info scan.ply\n  pointtpa info model.safetensors --json")]
 pub(crate) struct Info {
-    /// A scan or a model file, told apart by content; `-` is standard input
+    /// A scan, a model file or an adapter file, told apart by content; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
@@ -260,9 +276,23 @@ pub(crate) struct Synth {
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 32))]
     pub(crate) seed: u64,
 
-    /// Side in metres of the cells of which each keeps one point [default: the camera's, 0.01]
-    #[arg(long, value_name = "METRES", value_parser = length::<f32>)]
-    pub(crate) cell: Option<f32>,
+    /// How the camera goes about its rooms
+    #[arg(long, value_enum, default_value_t = Looks::Mixed)]
+    pub(crate) views: Looks,
+
+    /// Side in metres of the cells of which each keeps one point
+    #[arg(long, value_name = "METRES", default_value_t = pointtpa::synth::Collection::CELL, value_parser = length::<f32>)]
+    pub(crate) cell: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Looks {
+    /// One scene in three seen from one place, the others on a walk
+    Mixed,
+    /// A walk through the whole room, looking around
+    Walk,
+    /// One to three pictures from one place: most of the room is hidden, and the axes are often the camera's
+    Glance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -273,6 +303,8 @@ pub(crate) enum Building {
     Office,
     /// Low, bare and dark rooms with pipes, seen by a noisier camera
     Basement,
+    /// Homes and offices, three to two
+    Mixed,
 }
 
 impl Building {
@@ -281,12 +313,13 @@ impl Building {
             Self::Home => "home",
             Self::Office => "office",
             Self::Basement => "basement",
+            Self::Mixed => "mixed",
         }
     }
 }
 
 /// A positive length in metres.
-fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
+pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         // Also refuses NaN, which is not less than anything.
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),

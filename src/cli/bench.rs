@@ -9,13 +9,14 @@ use pointtpa::bench::{Options, Report, Subject, bench};
 
 use self::arguments::Bench;
 use super::arguments::Global;
+use super::chart::Chart;
 use super::exit::Outcome;
 use super::{choice, interrupt, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Bench) -> Outcome {
     // What cannot be drawn is said before the work.
     let compared = command.compare.as_deref().map_or(Ok(Vec::new()), compare::read)?;
-    command.chart.as_deref().map_or(Ok(()), chart::check)?;
+    command.chart.as_deref().map_or(Ok(()), |path| super::chart::check("--chart", path))?;
     let report = measure(global, command)?;
     for warning in &report.warnings {
         screen::say(&format!("warning: {warning}"));
@@ -25,7 +26,7 @@ pub(crate) fn run(global: &Global, command: &Bench) -> Outcome {
     } else {
         results::print(&text::text(&report))?;
     }
-    command.chart.as_deref().map_or(Ok(()), |path| chart::write(path, &report, &compared))
+    command.chart.as_deref().map_or(Ok(()), |path| chart::chart(&report, &compared).write(path))
 }
 
 fn measure(global: &Global, command: &Bench) -> Outcome<Report> {

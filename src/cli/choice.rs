@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pointtpa::Device;
 use pointtpa::device::DeviceOptions;
+use pointtpa::model::adapter_file::AdapterFile;
 use pointtpa::model::bundled;
 use pointtpa::model::weights::ModelFile;
 
@@ -36,4 +37,12 @@ pub(crate) fn model(path: Option<&Path>) -> Outcome<ModelFile> {
             )),
         },
     }
+}
+
+/// [`model`] with what `--adapter` names laid over it.
+pub(crate) fn adapted_model(path: Option<&Path>, adapter: Option<&Path>) -> Outcome<ModelFile> {
+    let Some(adapter) = adapter else { return model(path) };
+    // A damaged adapter is told before a large base is read.
+    let adapter = AdapterFile::open(adapter)?;
+    Ok(adapter.overlay(model(path)?)?)
 }

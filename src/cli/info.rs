@@ -1,14 +1,16 @@
-//! `pointtpa info`: what a scan or a model file holds.
+//! `pointtpa info`: what a scan, a model file or an adapter file holds.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use pointtpa::model::adapter_file::{AdapterFile, is_adapter_file};
 use pointtpa::model::parameters::{Role, count, count_role};
 use pointtpa::model::tensor_file::TensorFile;
 use pointtpa::model::weights::ModelFile;
 use pointtpa::{Error, scan};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::arguments::{Global, Info};
 use super::exit::Outcome;
@@ -27,7 +29,7 @@ fn from_file(path: &Path) -> Outcome<(String, Value)> {
     File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(read)?;
     // A damaged model file is still best described by the reader of model files.
     if starts_like_a_model(&start) || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
-        return about_model(&ModelFile::open(path)?);
+        return about_tensors(TensorFile::open(path)?);
     }
     Ok(about_scan(&scan::read(path)?))
 }
@@ -41,7 +43,7 @@ fn from_stdin() -> Outcome<(String, Value)> {
         source,
     })?;
     if starts_like_a_model(&bytes) {
-        return about_model(&ModelFile::from_tensors(TensorFile::from_bytes("-", bytes)?)?);
+        return about_tensors(TensorFile::from_bytes("-", bytes)?);
     }
     Ok(about_scan(&scan::read_bytes(path, bytes)?))
 }
@@ -63,18 +65,77 @@ fn about_scan(scan: &scan::Scan) -> (String, Value) {
     (description.to_string(), value)
 }
 
+fn about_tensors(file: TensorFile) -> Outcome<(String, Value)> {
+    if is_adapter_file(&file) {
+        return Ok(about_adapter(&AdapterFile::from_tensors(file)?));
+    }
+    about_model(&ModelFile::from_tensors(file)?)
+}
+
+fn about_adapter(file: &AdapterFile) -> (String, Value) {
+    let info = file.info();
+    let total: u64 = file.parts().iter().map(|(_, values)| values).sum();
+    let bytes: u64 = file.tensors().names().filter_map(|name| file.tensors().byte_length(name)).map(|b| b as u64).sum();
+    let dtypes = dtypes(file.tensors(), file.tensors().names());
+    let by_part: Map<String, Value> =
+        file.parts().into_iter().map(|(part, values)| (part.name().to_owned(), json!(values))).collect();
+    let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
+    let value = json!({
+        "kind": "adapter",
+        "file": file.path().display().to_string(),
+        "adapter": file.adapter_name(),
+        "parameters": total,
+        "parameters_by_part": by_part,
+        "dtype": dtypes,
+        "weight_bytes": bytes,
+        "base": file.base(),
+        "label_set": info.labels.name,
+        "classes": info.labels.classes,
+        "grid_size": info.grid_size,
+        "features": features,
+        "licence": info.licence,
+        "provenance": info.provenance,
+        "note": info.note,
+        "other": info.other,
+    });
+    let parts: Vec<String> =
+        file.parts().into_iter().map(|(part, values)| format!("{values} of the {}", part.name())).collect();
+    let names: Vec<&str> = info.labels.classes.iter().map(|class| class.name.as_str()).collect();
+    let mut rows = vec![
+        ("adapter", file.adapter_name().to_owned()),
+        ("base", format!("{}, SHA-256 {}", file.base().name, file.base().fingerprint)),
+        ("parameters", format!("{total}: {}", parts.join(", "))),
+        ("weights", format!("{dtypes}, {}", spoken(bytes))),
+        ("classes", format!("{} ({}): {}", names.len(), info.labels.name, names.join(", "))),
+        ("grid", format!("{} m", info.grid_size)),
+        ("licence", info.licence.clone().unwrap_or_else(|| "not said".to_owned())),
+    ];
+    for (name, text) in [("provenance", &info.provenance), ("note", &info.note)] {
+        rows.extend(text.iter().map(|text| (name, text.clone())));
+    }
+    (titled(file.path(), rows), value)
+}
+
+/// The types that tensors are stored in, by name.
+fn dtypes<'a>(file: &TensorFile, names: impl Iterator<Item = &'a str>) -> String {
+    let dtypes: BTreeSet<String> =
+        names.filter_map(|name| file.dtype(name)).map(|dtype| dtype.name().to_lowercase()).collect();
+    dtypes.into_iter().collect::<Vec<_>>().join(" and ")
+}
+
+/// Rows of name and text under the name of a file.
+fn titled(path: &Path, rows: Vec<(&str, String)>) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, text)| vec![String::new(), name.to_owned(), text]).collect();
+    format!("{}\n{}", path.display(), table(&rows, &[]))
+}
+
 fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
     let (config, info) = (file.config(), file.info());
     let total = count(config);
     let of = |role| count_role(config, role);
     let adapter = of(Role::Adapter);
-    let mut dtypes: Vec<String> = file
-        .parameter_names()
-        .filter_map(|name| file.tensors().dtype(name))
-        .map(|dtype| dtype.name().to_lowercase())
-        .collect();
-    dtypes.sort();
-    dtypes.dedup();
+    let dtypes = dtypes(file.tensors(), file.parameter_names());
     let bytes: u64 = file.parameter_names().filter_map(|name| file.tensors().byte_length(name)).map(|b| b as u64).sum();
     let fault = match file.check_against(config, false) {
         Ok(_) => None,
@@ -94,7 +155,7 @@ fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
             "backbone": of(Role::Backbone), "adapter": adapter, "decoder": of(Role::Decoder), "head": of(Role::Head),
         },
         "adapter_share": share(adapter, total),
-        "dtype": dtypes.join(" and "),
+        "dtype": dtypes,
         "weight_bytes": bytes,
         "label_set": info.labels.name,
         "classes": info.labels.classes,
@@ -118,7 +179,7 @@ fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
     }
     rows.push(("adapter", config.adapter().name().to_owned()));
     rows.push(("parameters", parameters(total, adapter)));
-    rows.push(("weights", format!("{}, {}", dtypes.join(" and "), spoken(bytes))));
+    rows.push(("weights", format!("{dtypes}, {}", spoken(bytes))));
     let names: Vec<&str> = info.labels.classes.iter().map(|class| class.name.as_str()).collect();
     rows.push(("classes", format!("{} ({}): {}", names.len(), info.labels.name, names.join(", "))));
     rows.push(("grid", format!("{} m", info.grid_size)));
@@ -127,9 +188,7 @@ fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
     for (name, text) in [("provenance", &info.provenance), ("note", &info.note), ("warning", &fault)] {
         rows.extend(text.iter().map(|text| (name, text.clone())));
     }
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, text)| vec![String::new(), name.to_owned(), text]).collect();
-    Ok((format!("{}\n{}", file.path().display(), table(&rows, &[])), value))
+    Ok((titled(file.path(), rows), value))
 }
 
 /// `1234567, of which 1.2 % adapters`.

@@ -121,6 +121,16 @@ fn check_names(jobs: &[Job]) -> Outcome {
     Ok(())
 }
 
+/// The options have been checked, so what is wrong with the arguments is wrong with the scan.
+pub(crate) fn of_scan(path: &Path, error: Error) -> Failure {
+    let is_scan = matches!(error, Error::Argument { .. });
+    let failure = Failure::from(error);
+    if !is_scan {
+        return failure;
+    }
+    Failure { code: super::exit::BAD_INPUT, message: format!("{}: {}", path.display(), failure.message) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

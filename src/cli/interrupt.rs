@@ -14,6 +14,8 @@ use pointtpa::Error;
 use super::exit::CANCELLED;
 
 static WANTED: AtomicBool = AtomicBool::new(false);
+/// Whether the first request leaves the end to the work.
+static PATIENT: AtomicBool = AtomicBool::new(false);
 /// Held while a temporary file exists.
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -26,7 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers Ctrl-C, and the signals that ask a program to end, from here on.
 pub(crate) fn set_up() {
     let handler = || {
-        WANTED.store(true, Ordering::SeqCst);
+        let is_first = !WANTED.swap(true, Ordering::SeqCst);
+        if is_first && PATIENT.load(Ordering::SeqCst) {
+            super::screen::say("stopping after this step; Ctrl-C again stops at once");
+            return;
+        }
         thread::sleep(ORDERLY);
         let step = Duration::from_millis(5);
         for _ in 0..PATIENCE.as_millis() / step.as_millis() {
@@ -51,6 +57,22 @@ pub(crate) fn flag() -> &'static AtomicBool {
 /// An error if the user asked to stop.
 pub(crate) fn check() -> Result<(), Error> {
     if WANTED.load(Ordering::SeqCst) { Err(Error::Cancelled) } else { Ok(()) }
+}
+
+/// Until it is dropped, the first request to stop only raises the flag, and the work ends in its own time; the second one
+/// ends the program as usual. For work whose steps are long and whose results are worth waiting for.
+pub(crate) fn patience() -> Patience {
+    PATIENT.store(true, Ordering::SeqCst);
+    Patience
+}
+
+/// See [`patience`].
+pub(crate) struct Patience;
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        PATIENT.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Until it is dropped, the program does not end in the middle of what its caller does. Whoever holds it looks at

@@ -6,8 +6,10 @@
 
 mod arguments;
 mod bench;
+mod chart;
 mod check;
 mod choice;
+mod eval;
 mod exit;
 mod info;
 mod init;
@@ -15,12 +17,15 @@ mod inputs;
 mod interrupt;
 mod memory_size;
 mod output;
+mod png;
+mod render;
 mod results;
 mod screen;
 mod segment;
 mod summary;
 mod synth;
 mod table;
+mod train;
 
 use std::process::ExitCode;
 
@@ -35,10 +40,13 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         Command::Bench(command) => bench::run(&arguments.global, command),
         Command::Check(command) => check::run(&arguments.global, command),
+        Command::Eval(command) => eval::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),
+        Command::Render(command) => render::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
+        Command::Train(command) => train::run(&arguments.global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "pointtpa", &mut script);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use pointtpa::{Error, scan};
 
+use super::exit::Outcome;
 use super::{interrupt, results};
 
 /// Whether the result goes to standard output.
@@ -40,6 +41,20 @@ pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Res
         Some(error) => Err(error),
         None => written,
     }
+}
+
+/// Writes `path` with these bytes, as [`write_whole`].
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Outcome {
+    let write = |out: &mut dyn Write| {
+        // In pieces, so that Ctrl-C is heard between them.
+        let mut pieces = bytes.chunks(1 << 16);
+        pieces.try_for_each(|piece| out.write_all(piece)).map_err(|source| Error::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    Ok(write_whole(path, write)?)
 }
 
 /// Fails now rather than after the work if `path` cannot be written.

@@ -69,6 +69,18 @@ pub(crate) fn bar(length: u64, unit: &'static str) -> ProgressBar {
     bar
 }
 
+/// A bar of training steps. What is said of the last one stands in its message.
+pub(crate) fn steps_bar(steps: u64) -> ProgressBar {
+    if QUIET.load(Ordering::Relaxed) || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = BARS.add(ProgressBar::new(steps));
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}  {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 fn line(message: &str) {
     // A terminal that is gone is no reason to stop.
     let _ = AboveBars.write_all(format!("{message}\n").as_bytes());

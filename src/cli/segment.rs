@@ -9,14 +9,14 @@ use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
 use super::arguments::{Global, Segment};
-use super::exit::{BAD_INPUT, Failure, Outcome};
-use super::inputs::{Job, Jobs, plan};
+use super::exit::{Failure, Outcome};
+use super::inputs::{Job, Jobs, of_scan, plan};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output)?;
-    let file = choice::model(command.model.as_deref())?;
+    let file = choice::adapted_model(command.model.as_deref(), command.adapter.as_deref())?;
     if let Some(folder) = &folder {
         output::create_folder(folder)?;
     }
@@ -109,7 +109,8 @@ impl Run<'_> {
         }
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
-        let segmentation = segment(engine, &scan, self.command.grid).map_err(|error| of_scan(&job.input, error))?;
+        let segmentation =
+            segment(engine, &scan, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
@@ -119,6 +120,7 @@ impl Run<'_> {
             points: scan.cloud.len(),
             device: engine.device.description(),
             model: self.file.path().display().to_string(),
+            adapter: self.command.adapter.as_ref().map(|path| path.display().to_string()),
             grid_size: self.command.grid.unwrap_or(info.grid_size),
             labels: info.labels.clone(),
             read,
@@ -156,14 +158,14 @@ impl Run<'_> {
     }
 }
 
-fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>) -> Result<Segmentation, Error> {
+fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {
     let points = scan.cloud.len() as f64;
     let bar = screen::bar(scan.cloud.len() as u64, "points");
     let progress = |progress: pointtpa::Progress<'_>| {
         bar.set_message(progress.stage.to_owned());
         bar.set_position((progress.done * points) as u64);
     };
-    let options = SegmentOptions { grid_size, progress: Some(&progress), cancel: Some(interrupt::flag()) };
+    let options = SegmentOptions { grid_size, tta, progress: Some(&progress), cancel: Some(interrupt::flag()) };
     let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
     bar.finish_and_clear();
     segmentation
@@ -171,14 +173,4 @@ fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>) -> Result<Segme
 
 fn failed(input: &Path, failure: &Failure) -> Value {
     json!({ "file": input.display().to_string(), "error": failure.message, "exit_code": failure.code })
-}
-
-/// The options have been checked, so what is wrong with the arguments is wrong with the scan.
-fn of_scan(path: &Path, error: Error) -> Failure {
-    let is_scan = matches!(error, Error::Argument { .. });
-    let failure = Failure::from(error);
-    if !is_scan {
-        return failure;
-    }
-    Failure { code: BAD_INPUT, message: format!("{}: {}", path.display(), failure.message) }
 }

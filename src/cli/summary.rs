@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) points: usize,
     pub(crate) device: String,
     pub(crate) model: String,
+    /// The adapter file that lies over it.
+    pub(crate) adapter: Option<String>,
     pub(crate) grid_size: f64,
     pub(crate) labels: LabelSet,
     /// Seconds.
@@ -47,6 +49,7 @@ impl Summary {
             "output": self.job.output.display().to_string(),
             "points": self.points,
             "voxels": self.segmentation.voxels,
+            "passes": self.segmentation.passes,
             "skipped_points": self.segmentation.skipped,
             "grid_size": self.grid_size,
             "seconds": seconds,
@@ -55,6 +58,7 @@ impl Summary {
             "label_set": self.labels.name,
             "device": self.device,
             "model": self.model,
+            "adapter": self.adapter,
             "warnings": self.warnings,
         })
     }

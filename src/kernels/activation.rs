@@ -1,7 +1,60 @@
-//! Activations that kernels apply in their epilogue.
+//! `activation`: `out[i] = act(x[i])`; the activations that kernels apply in their epilogue, alone.
+//!
+//! In inference an activation never takes a pass of its own. While gradients are wanted, its input is kept for
+//! [`activation_backward`](super::activation_backward), and so it is applied to a copy.
 
-use super::math;
+use super::{ELEMENTS_PER_GROUP, ensure, groups_for, math};
+use crate::{
+    Result,
+    device::{
+        DType, Device, Tensor,
+        command::{Bind, Dispatch, Work, bytes_of},
+        dispatch::row_chunks,
+        shader_table::{activation as table, params},
+    },
+};
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+params!(activation { n: u32, activation: u32 });
+
+/// Operations of an element, the error function's polynomials included.
+pub(super) const FLOPS: usize = 40;
+/// Elements of one task of the twin.
+pub(super) const CPU_ELEMENTS: usize = 1 << 14;
+
+/// `x` of any shape → the activation of every element.
+pub fn activation(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    ensure!("activation", x.dtype() == DType::F32, "x is {:?}, expected F32", x.dtype());
+    if activation == Activation::None {
+        return Ok(x.clone());
+    }
+    let mut out = Tensor::uninit(x.device(), x.shape(), DType::F32)?;
+    let work = |n: usize| Work::Flops((FLOPS * n) as u64);
+    match x.device() {
+        Device::Cpu(device) => device.run("activation", work(x.len()), bytes_of(&[x, &out]), || {
+            let blocks = out.host_mut::<f32>().par_chunks_mut(CPU_ELEMENTS);
+            blocks.zip(x.host::<f32>().par_chunks(CPU_ELEMENTS)).for_each(|(out, x)| {
+                out.copy_from_slice(x);
+                activation.apply(out);
+            });
+        }),
+        Device::Gpu(gpu) => {
+            for rows in row_chunks(x.rows(), x.row_bytes(), (FLOPS * x.columns()) as u64, gpu.max_binding()) {
+                let n = rows.len() * x.columns();
+                gpu.dispatch(&Dispatch {
+                    variant: &table::PLAIN,
+                    entry: "main",
+                    bind: &[Bind::rows(x, rows.clone()), Bind::rows(&out, rows)],
+                    params: bytemuck::bytes_of(&Params { n: n as u32, activation: activation.code() }),
+                    groups: groups_for(n, ELEMENTS_PER_GROUP),
+                    work: work(n),
+                })?;
+            }
+        }
+    }
+    Ok(out)
+}
 
 /// Applied to a kernel's output before the residual is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +160,24 @@ impl WithSimd for ApplySlope<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::{
+        agreement::agree,
+        testing::{Noise, SIZES, put},
+    };
+
+    #[test]
+    fn every_size_agrees_with_the_epilogue_past_one_dimension_of_groups() {
+        for n in SIZES.into_iter().chain([65_536 * 256 + 3]) {
+            let x: Vec<f32> = Noise::new(n as u64).floats(n).iter().map(|v| v * 4.0).collect();
+            for kind in [Activation::None, Activation::Gelu, Activation::Relu] {
+                // The error function is the same polynomial on both sides; quotients differ by rounding.
+                let y = agree(2e-6, |device| activation(&put(device, &[n], &x), kind).unwrap());
+                let mut expected = x.clone();
+                kind.apply(&mut expected);
+                assert_eq!(y, expected);
+            }
+        }
+    }
 
     #[test]
     fn slopes_are_the_central_differences_of_the_activation() {

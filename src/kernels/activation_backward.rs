@@ -1,7 +1,11 @@
 //! `activation_backward`: `dx[i] = dy[i] · act'(x[i])` of an [`Activation`] whose input was x. The exact GELU's derivative
 //! is Φ(x) + x φ(x); that of ReLU is taken as 0 at 0, as torch does.
 
-use super::{Activation, ELEMENTS_PER_GROUP, ensure, groups_for};
+use super::{
+    Activation, ELEMENTS_PER_GROUP,
+    activation::{CPU_ELEMENTS, FLOPS},
+    ensure, groups_for,
+};
 use crate::{
     Result,
     device::{
@@ -15,11 +19,6 @@ use crate::{
 use rayon::prelude::*;
 
 params!(activation_backward { n: u32, activation: u32 });
-
-/// Operations of an element, the error function's polynomials included.
-const FLOPS: usize = 40;
-/// Elements of one task of the twin.
-const CPU_ELEMENTS: usize = 1 << 14;
 
 /// `x` and `dy` of one shape → dx.
 pub fn activation_backward(activation: Activation, x: &Tensor, dy: &Tensor) -> Result<Tensor> {

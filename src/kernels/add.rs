@@ -10,6 +10,7 @@ use crate::{
         shader_table::{add as table, params},
     },
 };
+use rayon::prelude::*;
 
 params!(add { n: u32 });
 
@@ -19,8 +20,8 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let mut out = Tensor::uninit(a.device(), a.shape(), DType::F32)?;
     match a.device() {
         Device::Cpu(cpu) => cpu.run("add", Work::Flops(a.len() as u64), bytes_of(&[a, b, &out]), || {
-            let operands = a.host::<f32>().iter().zip(b.host::<f32>());
-            out.host_mut::<f32>().iter_mut().zip(operands).for_each(|(y, (a, b))| *y = a + b);
+            let operands = a.host::<f32>().par_iter().zip(b.host::<f32>());
+            out.host_mut::<f32>().par_iter_mut().zip(operands).for_each(|(y, (a, b))| *y = a + b);
         }),
         Device::Gpu(gpu) => {
             for rows in row_chunks(a.rows(), a.row_bytes(), a.columns() as u64, gpu.max_binding()) {

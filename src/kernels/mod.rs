@@ -3,7 +3,7 @@
 //! This module is public for benchmarks, tests and self-checks, and follows no version promise.
 
 pub mod accumulate;
-mod activation;
+pub mod activation;
 pub mod activation_backward;
 pub mod adamw;
 pub mod add;
@@ -62,6 +62,7 @@ pub mod unique;
 pub mod voxel_key;
 pub mod weight;
 pub mod weight_gradient;
+pub mod weight_layout;
 pub mod weighted_mean;
 
 pub use activation::Activation;

@@ -5,7 +5,7 @@ use crate::{
     Result,
     device::{DType, Device, Tensor},
 };
-use bytemuck::cast_slice;
+use bytemuck::{Pod, cast_slice};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -39,7 +39,7 @@ impl Weight {
                 tiles
             }
             Device::Gpu(_) => {
-                let shape = [taps * inner.next_multiple_of(4), outputs.next_multiple_of(4)];
+                let shape = padded_shape(outputs, taps, inner);
                 let quads = in_quads(bytes, dtype.size(), outputs, taps, inner);
                 Tensor::from_bytes(device, &shape, dtype, &quads)?
             }
@@ -55,7 +55,19 @@ impl Weight {
     /// where no two points share a cell.
     pub fn transposed(device: &Device, outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<Self> {
         let inner = inner_of(outputs, taps, dtype, bytes)?;
-        Self::from_bytes(device, inner, taps, dtype, &transposed(bytes, dtype.size(), outputs, taps, inner))
+        // Elements are moved, not read: bytes of a file need no alignment.
+        if dtype.size() == 2 {
+            let turned = transposed::<[u8; 2]>(cast_slice(bytes), outputs, taps, inner);
+            Self::from_bytes(device, inner, taps, dtype, cast_slice(&turned))
+        } else {
+            let turned = transposed::<[u8; 4]>(cast_slice(bytes), outputs, taps, inner);
+            Self::from_bytes(device, inner, taps, dtype, cast_slice(&turned))
+        }
+    }
+
+    /// A weight whose f32 `tensor` is already laid out for its device.
+    pub(super) fn laid_out(tensor: Tensor, outputs: usize, taps: usize, inner: usize) -> Self {
+        Self { tensor, outputs, taps, inner, dtype: DType::F32 }
     }
 
     /// Rows of the matrix: channels of what it gives.
@@ -90,6 +102,11 @@ impl std::fmt::Debug for Weight {
     }
 }
 
+/// Shape of a weight on a GPU.
+pub(super) fn padded_shape(outputs: usize, taps: usize, inner: usize) -> [usize; 2] {
+    [taps * inner.next_multiple_of(4), outputs.next_multiple_of(4)]
+}
+
 /// Inner channels of a matrix of floats that fills `bytes`.
 fn inner_of(outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<usize> {
     let rows = outputs * taps;
@@ -99,17 +116,17 @@ fn inner_of(outputs: usize, taps: usize, dtype: DType, bytes: &[u8]) -> Result<u
     Ok(inner)
 }
 
-/// `[outputs, taps, inner]` elements of `size` bytes as `[inner, taps, outputs]`, the taps in reverse: the neighbour at
-/// offset 26 - t is the one whose neighbour at t this is.
-fn transposed(matrix: &[u8], size: usize, outputs: usize, taps: usize, inner: usize) -> Vec<u8> {
-    let mut turned = vec![0; matrix.len()];
+/// `[outputs, taps, inner]` as `[inner, taps, outputs]`, the taps in reverse: the neighbour at offset 26 - t is the one
+/// whose neighbour at t this is.
+pub(super) fn transposed<E: Pod + Send + Sync>(matrix: &[E], outputs: usize, taps: usize, inner: usize) -> Vec<E> {
+    let mut turned = vec![E::zeroed(); matrix.len()];
     if turned.is_empty() {
         return turned;
     }
-    turned.par_chunks_exact_mut(taps * outputs * size).enumerate().for_each(|(k, turned)| {
-        for (place, element) in turned.chunks_exact_mut(size).enumerate() {
+    turned.par_chunks_exact_mut(taps * outputs).enumerate().for_each(|(k, turned)| {
+        for (place, element) in turned.iter_mut().enumerate() {
             let (tap, output) = (taps - 1 - place / outputs, place % outputs);
-            element.copy_from_slice(&matrix[((output * taps + tap) * inner + k) * size..][..size]);
+            *element = matrix[(output * taps + tap) * inner + k];
         }
     });
     turned

@@ -3,20 +3,21 @@
 
 use super::{
     context::Context,
-    layers::{LayerNorm, Linear, Loader},
+    differentiable::{mix, patch_mean, row_softmax, sum},
+    layers::{LayerNorm, Linear, Loader, Slot},
     plan::{BottleneckPlan, Projection as ProjectionPlan},
     scene::{Scene, group_rule},
+    tape::Var,
 };
 use crate::{
     Result,
-    device::Tensor,
     geometry::patches::PatchRule,
     kernels::{
         Activation,
+        add::add,
         basis_mix::{Bases, basis_linear},
         gather_rows::gather_span,
         mlp::Branch,
-        softmax::softmax,
     },
 };
 
@@ -32,7 +33,16 @@ pub(super) struct Adapter {
 #[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
 enum Projection {
     Static(Linear),
-    Dynamic { gate_hidden: Linear, gate: Linear, bases: Bases, rule: PatchRule },
+    Dynamic { gate_hidden: Linear, gate: Linear, bases: Mixture, rule: PatchRule },
+}
+
+/// The bases of a dynamic projection.
+#[allow(clippy::large_enum_variant, reason = "a handful per model, behind handles")]
+enum Mixture {
+    /// Laid out as the device mixes them fastest.
+    Fused(Bases),
+    /// One layer `[k · o, i]`, whose outputs are mixed: what a gradient can go back through.
+    Stacked(Linear),
 }
 
 impl Adapter {
@@ -58,18 +68,17 @@ impl Adapter {
         }
     }
 
-    /// `x` `[n, c]` → `residual + adapter(x)` `[n, c]`.
-    pub(super) fn forward(
-        &self,
-        context: &mut Context<'_>,
+    /// `x` `[n, c]` → `x + adapter(x)` `[n, c]`.
+    pub(super) fn forward<'a>(
+        &'a self,
+        context: &mut Context<'a>,
         name: &dyn Fn(&str) -> String,
-        scene: &Scene<'_>,
+        scene: &Scene<'a>,
         row: usize,
-        x: &Tensor,
-        residual: &Tensor,
-    ) -> Result<Tensor> {
-        let normed = self.norm.forward(x, Activation::None, None)?;
-        let down = |context: &mut Context<'_>, activation| {
+        x: &Var,
+    ) -> Result<Var> {
+        let normed = self.norm.forward(context, x, Activation::None, None)?;
+        let down = |context: &mut Context<'a>, activation| {
             self.down.forward(context, &|| name("adapter_down_gate"), scene, row, &normed, activation, None)
         };
         if context.records() {
@@ -80,15 +89,23 @@ impl Adapter {
             context.record(|| name("adapter_down"), &along);
         }
         // The gate was recorded above.
-        let squeezed = down(&mut Context::default(), Activation::Relu)?;
-        let up = |context: &mut Context<'_>, residual| {
+        let squeezed = context.unrecorded(|context| down(context, Activation::Relu))?;
+        let up = |context: &mut Context<'a>, residual| {
             self.up.forward(context, &|| name("adapter_up_gate"), scene, row, &squeezed, Activation::None, residual)
         };
         if context.records() {
             let alone = up(context, None)?;
             context.record(|| name("adapter"), &alone);
+            return Ok(Var::constant(add(x, &alone)?));
         }
-        up(&mut Context::default(), Some(residual))
+        up(context, Some(x))
+    }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.norm.slots(slots);
+        self.down.slots(slots);
+        self.up.slots(slots);
     }
 }
 
@@ -98,37 +115,67 @@ impl Projection {
             ProjectionPlan::Static => Self::Static(Linear::load(loader, prefix, outputs, true)?),
             ProjectionPlan::Dynamic { k, gate_hidden, param, mode } => {
                 loader.pipelines.mixture();
+                let bases = format!("{prefix}.dpp");
                 Self::Dynamic {
                     gate_hidden: Linear::load(loader, &format!("{prefix}.attn.fc1"), gate_hidden, false)?,
                     gate: Linear::load(loader, &format!("{prefix}.attn.fc2"), k, true)?,
-                    bases: loader.bases(&format!("{prefix}.dpp"), k)?,
+                    bases: if loader.trains() {
+                        Mixture::Stacked(Linear::load(loader, &bases, k * outputs, true)?)
+                    } else {
+                        Mixture::Fused(loader.bases(&bases, k)?)
+                    },
                     rule: group_rule(mode, param),
                 }
             }
         })
     }
 
-    fn forward(
-        &self,
-        context: &mut Context<'_>,
+    fn forward<'a>(
+        &'a self,
+        context: &mut Context<'a>,
         gate_name: &dyn Fn() -> String,
-        scene: &Scene<'_>,
+        scene: &Scene<'a>,
         row: usize,
-        x: &Tensor,
+        x: &Var,
         activation: Activation,
-        residual: Option<&Tensor>,
-    ) -> Result<Tensor> {
+        residual: Option<&Var>,
+    ) -> Result<Var> {
         match self {
-            Self::Static(layer) => layer.forward(x, activation, residual),
+            Self::Static(layer) => layer.forward(context, x, activation, residual),
             Self::Dynamic { gate_hidden, gate, bases, rule } => {
                 let table = scene.patches(*rule)?;
-                let features = scene.patch_mean(x, row, &table)?;
-                let hidden = gate_hidden.forward(&features, Activation::Relu, None)?;
-                let weights = softmax(&gate.forward(&hidden, Activation::None, None)?, GATE_SCALE)?;
+                let features = patch_mean(context, scene, x, row, &table)?;
+                let hidden = gate_hidden.forward(context, &features, Activation::Relu, None)?;
+                let logits = gate.forward(context, &hidden, Activation::None, None)?;
+                let weights = row_softmax(context, &logits, GATE_SCALE)?;
                 context.record(gate_name, &weights);
-                let patches = scene.patch_of(row, &table);
-                let mixed = basis_linear(x, bases, &weights, &scene.stage.orders, patches, activation)?;
-                residual.map_or_else(|| Ok(mixed.clone()), |residual| crate::kernels::add::add(residual, &mixed))
+                let out = match bases {
+                    Mixture::Fused(bases) => {
+                        let patches = scene.patch_of(row, &table);
+                        Var::constant(basis_linear(x, bases, &weights, &scene.stage.orders, patches, activation)?)
+                    }
+                    Mixture::Stacked(layer) => {
+                        let t = layer.forward(context, x, Activation::None, None)?;
+                        mix(context, scene, row, &table, &t, &weights, activation)?
+                    }
+                };
+                match residual {
+                    Some(residual) => sum(context, &out, residual),
+                    None => Ok(out),
+                }
+            }
+        }
+    }
+
+    fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        match self {
+            Self::Static(layer) => layer.slots(slots),
+            Self::Dynamic { gate_hidden, gate, bases, .. } => {
+                gate_hidden.slots(slots);
+                gate.slots(slots);
+                if let Mixture::Stacked(layer) = bases {
+                    layer.slots(slots);
+                }
             }
         }
     }

@@ -12,9 +12,11 @@ use super::{
     adapter::Adapter,
     context::Context,
     delta::AdaptedLinear,
-    layers::{LayerNorm, Linear, Loader},
+    differentiable::{attention, convolution, dropped},
+    layers::{LayerNorm, Linear, Loader, Slot},
     plan::BlockPlan,
     scene::Scene,
+    tape::Var,
 };
 use crate::{
     Result,
@@ -22,11 +24,10 @@ use crate::{
     kernels::{
         Activation,
         add::add,
-        mlp::{Branch, mlp},
+        mlp::{self, mlp},
         norm_linear::norm_linear,
-        patch_attention::patch_attention,
         position_encoding::position_encoding,
-        subm_conv::{OFFSETS, subm_conv},
+        subm_conv::OFFSETS,
     },
 };
 
@@ -36,6 +37,10 @@ pub(super) struct Block {
     heads: usize,
     scale: f32,
     order_row: usize,
+    /// Its place among the blocks of encoder and decoder, from 0.
+    index: u32,
+    /// Its part of the deepest block's rate of dropping rows, 0 to 1.
+    drop_share: f32,
     conv: Linear,
     cpe_linear: Linear,
     cpe_norm: LayerNorm,
@@ -46,6 +51,13 @@ pub(super) struct Block {
     norm2: LayerNorm,
     fc1: AdaptedLinear,
     fc2: AdaptedLinear,
+}
+
+/// A residual branch of a block.
+#[derive(Clone, Copy)]
+enum Branch {
+    Attention,
+    Mlp,
 }
 
 impl Block {
@@ -60,6 +72,8 @@ impl Block {
             heads: plan.heads,
             scale: plan.scale,
             order_row: plan.order_index,
+            index: plan.index,
+            drop_share: plan.drop_share,
             conv: Linear::load_taps(loader, &at("cpe.0"), channels, OFFSETS, true)?,
             cpe_linear: Linear::load(loader, &at("cpe.1"), channels, true)?,
             cpe_norm: LayerNorm::load(loader, &at("cpe.2"))?,
@@ -77,125 +91,135 @@ impl Block {
     }
 
     /// `x` `[n, c]` → `[n, c]`.
-    pub(super) fn forward(&self, context: &mut Context<'_>, scene: &Scene<'_>, x: Tensor) -> Result<Tensor> {
-        let name = |part: &str| format!("{}.{part}", self.name);
-        let stage = scene.stage;
-        context.record(|| name("in"), &x);
-
-        let bias = self.conv.bias.as_ref().expect("loaded with a bias");
-        if !context.records() {
-            let (weight, order) = (&self.conv.weight, stage.neighbor_order.as_ref());
-            let (linear, norm) = (self.cpe_linear.layer(), self.cpe_norm.norm());
-            let x1 = position_encoding(&x, weight, bias, &stage.neighbors, order, linear, norm)?;
-            drop(x);
-            return self.after_position(context, scene, x1);
-        }
-        let conv = subm_conv(&x, &self.conv.weight, bias, &stage.neighbors, stage.neighbor_order.as_ref())?;
-        context.record(|| name("cpe_conv"), &conv);
-        let linear = self.cpe_linear.forward(&conv, Activation::None, None)?;
-        drop(conv);
-        let x1 =
-            self.add_to(context, "cpe", &x, |residual| self.cpe_norm.forward(&linear, Activation::None, residual))?;
-        drop((x, linear));
-        context.record(|| name("x1"), &x1);
-        self.after_position(context, scene, x1)
-    }
-
-    /// `x1` `[n, c]` → `[n, c]`.
-    fn after_position(&self, context: &mut Context<'_>, scene: &Scene<'_>, x1: Tensor) -> Result<Tensor> {
+    pub(super) fn forward<'a>(&'a self, context: &mut Context<'a>, scene: &Scene<'a>, x: Var) -> Result<Var> {
         let name = |part: &str| format!("{}.{part}", self.name);
         let (stage, row) = (scene.stage, self.order_row);
-        let qkv = match self.qkv.plain() {
-            Some(qkv) if !context.records() => norm_linear(&x1, self.norm1.norm(), qkv.layer())?,
-            _ => {
-                let normed = self.norm1.forward(&x1, Activation::None, None)?;
-                context.record(|| name("norm1"), &normed);
-                let part = |part: &str| name(&format!("qkv_{part}"));
-                self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?
-            }
-        };
+        context.record(|| name("in"), &x);
+
+        let x1 = self.encode_position(context, scene, x)?;
+        context.record(|| name("x1"), &x1);
+        let qkv = self.normed_qkv(context, scene, &x1)?;
         context.record(|| name("qkv"), &qkv);
-        let windows = &stage.windows;
-        let attended = patch_attention(
-            &qkv,
-            self.heads,
-            self.scale,
-            &stage.orders,
-            &stage.inverses,
-            row,
-            &windows.list,
-            &windows.table,
-        )?;
+        let attended = attention(context, stage, row, self.heads, self.scale, &qkv)?;
         drop(qkv);
-        let x2 =
-            self.add_to(context, "attn", &x1, |residual| self.proj.forward(&attended, Activation::None, residual))?;
+        let x2 = self.add_to(context, "attn", Some(Branch::Attention), &x1, |context, residual| {
+            self.proj.forward(context, &attended, Activation::None, residual)
+        })?;
         drop((x1, attended));
         context.record(|| name("x2"), &x2);
 
-        if !context.records()
+        if context.fuses()
             && let Some(hidden) = self.mlp_branch()
         {
-            return self.branches(context, &name, scene, &x2, hidden);
+            return self.mlp_and_adapter(context, &name, scene, &x2, hidden);
         }
-        let normed = self.norm2.forward(&x2, Activation::None, None)?;
+        let normed = self.norm2.forward(context, &x2, Activation::None, None)?;
         context.record(|| name("norm2"), &normed);
         let adapted = match &self.adapter {
-            Some(adapter) => adapter.forward(context, &name, scene, row, &x2, &x2)?,
+            Some(adapter) => adapter.forward(context, &name, scene, row, &x2)?,
             None => x2,
         };
         let part = |part: &str| name(&format!("fc1_{part}"));
         let hidden = self.fc1.forward(context, &part, scene, row, &normed, Activation::Gelu, None)?;
         drop(normed);
         let part = |part: &str| name(&format!("fc2_{part}"));
-        let mut inner = Context::default();
-        let out = if context.records() {
-            let mlp = self.fc2.forward(context, &part, scene, row, &hidden, Activation::None, None)?;
-            context.record(|| name("mlp"), &mlp);
-            add(&adapted, &mlp)?
-        } else {
-            self.fc2.forward(&mut inner, &part, scene, row, &hidden, Activation::None, Some(&adapted))?
-        };
+        let out = self.add_to(context, "mlp", Some(Branch::Mlp), &adapted, |context, residual| {
+            self.fc2.forward(context, &part, scene, row, &hidden, Activation::None, residual)
+        })?;
         context.record(|| name("out"), &out);
         Ok(out)
     }
 
+    /// `x1` `[n, c]` of `x` `[n, c]`.
+    fn encode_position<'a>(&'a self, context: &mut Context<'a>, scene: &Scene<'a>, x: Var) -> Result<Var> {
+        let stage = scene.stage;
+        if context.fuses() {
+            let conv = self.conv.layer();
+            let bias = conv.bias.expect("loaded with a bias");
+            let (order, linear, norm) = (stage.neighbor_order.as_ref(), self.cpe_linear.layer(), self.cpe_norm.norm());
+            let x1 = position_encoding(&x, conv.weight, bias, &stage.neighbors, order, linear, norm)?;
+            return Ok(Var::constant(x1));
+        }
+        let conv = convolution(context, stage, &self.conv, &x)?;
+        context.record(|| format!("{}.cpe_conv", self.name), &conv);
+        let linear = self.cpe_linear.forward(context, &conv, Activation::None, None)?;
+        drop(conv);
+        self.add_to(context, "cpe", None, &x, |context, residual| {
+            self.cpe_norm.forward(context, &linear, Activation::None, residual)
+        })
+    }
+
+    /// `qkv(norm1(x1))`, `[n, 3c]`.
+    fn normed_qkv<'a>(&'a self, context: &mut Context<'a>, scene: &Scene<'a>, x1: &Var) -> Result<Var> {
+        if let Some(qkv) = self.qkv.plain().filter(|_| context.fuses()) {
+            return Ok(Var::constant(norm_linear(x1, self.norm1.norm(), qkv.layer())?));
+        }
+        let normed = self.norm1.forward(context, x1, Activation::None, None)?;
+        context.record(|| format!("{}.norm1", self.name), &normed);
+        let part = |part: &str| format!("{}.qkv_{part}", self.name);
+        self.qkv.forward(context, &part, scene, self.order_row, &normed, Activation::None, None)
+    }
+
     /// norm2 and the MLP, if nothing is added to its layers.
-    fn mlp_branch(&self) -> Option<Branch<'_>> {
+    fn mlp_branch(&self) -> Option<mlp::Branch<'_>> {
         let (first, second) = (self.fc1.plain()?.layer(), self.fc2.plain()?.layer());
-        Some(Branch { norm: self.norm2.norm(), first, activation: Activation::Gelu, second })
+        Some(mlp::Branch { norm: self.norm2.norm(), first, activation: Activation::Gelu, second })
     }
 
     /// `x2 + adapter(x2) + hidden(x2)` `[n, c]`, with as little between kernels as the adapter allows.
-    fn branches(
-        &self,
-        context: &mut Context<'_>,
+    fn mlp_and_adapter<'a>(
+        &'a self,
+        context: &mut Context<'a>,
         name: &dyn Fn(&str) -> String,
-        scene: &Scene<'_>,
-        x2: &Tensor,
-        hidden: Branch<'_>,
-    ) -> Result<Tensor> {
-        match &self.adapter {
-            None => mlp(x2, x2, &[hidden]),
+        scene: &Scene<'a>,
+        x2: &Var,
+        hidden: mlp::Branch<'_>,
+    ) -> Result<Var> {
+        let out = match &self.adapter {
+            None => mlp(x2, x2, &[hidden])?,
             Some(adapter) => match adapter.branch() {
-                Some(adapter) => mlp(x2, x2, &[adapter, hidden]),
-                None => mlp(x2, &adapter.forward(context, name, scene, self.order_row, x2, x2)?, &[hidden]),
+                Some(adapter) => mlp(x2, x2, &[adapter, hidden])?,
+                None => mlp(x2, &adapter.forward(context, name, scene, self.order_row, x2)?.into_tensor(), &[hidden])?,
             },
-        }
+        };
+        Ok(Var::constant(out))
     }
 
-    /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded.
-    fn add_to(
-        &self,
-        context: &mut Context<'_>,
+    /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded, or rows of it dropped.
+    fn add_to<'a>(
+        &'a self,
+        context: &mut Context<'a>,
         part: &str,
-        x: &Tensor,
-        branch: impl Fn(Option<&Tensor>) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        if !context.records() {
-            return branch(Some(x));
+        droppable: Option<Branch>,
+        x: &Var,
+        branch: impl Fn(&mut Context<'a>, Option<&Var>) -> Result<Var>,
+    ) -> Result<Var> {
+        let dropping = droppable.and_then(|kind| context.dropping(2 * self.index + kind as u32, self.drop_share));
+        if let Some(dropping) = dropping {
+            let alone = branch(context, None)?;
+            return dropped(context, &alone, dropping, x);
         }
-        let alone = branch(None)?;
+        if !context.records() {
+            return branch(context, Some(x));
+        }
+        let alone: Tensor = branch(context, None)?.into_tensor();
         context.record(|| format!("{}.{part}", self.name), &alone);
-        add(x, &alone)
+        Ok(Var::constant(add(x, &alone)?))
+    }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.conv.slots(slots);
+        self.cpe_linear.slots(slots);
+        self.cpe_norm.slots(slots);
+        self.norm1.slots(slots);
+        self.qkv.slots(slots);
+        self.proj.slots(slots);
+        if let Some(adapter) = &mut self.adapter {
+            adapter.slots(slots);
+        }
+        self.norm2.slots(slots);
+        self.fc1.slots(slots);
+        self.fc2.slots(slots);
     }
 }

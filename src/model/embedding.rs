@@ -3,9 +3,10 @@
 use super::{
     config::Config,
     context::Context,
-    layers::{LayerNorm, Linear, Loader},
+    layers::{LayerNorm, Linear, Loader, Slot},
+    tape::Var,
 };
-use crate::{Result, device::Tensor, kernels::Activation};
+use crate::{Result, kernels::Activation};
 
 pub(super) struct Embedding {
     linear: Linear,
@@ -22,10 +23,16 @@ impl Embedding {
     }
 
     /// `[n, features]` → `[n, c0]`.
-    pub(super) fn forward(&self, context: &mut Context<'_>, features: &Tensor) -> Result<Tensor> {
-        let linear = self.linear.forward(features, Activation::None, None)?;
-        let embedded = self.norm.forward(&linear, Activation::Gelu, None)?;
+    pub(super) fn forward<'a>(&'a self, context: &mut Context<'a>, features: &Var) -> Result<Var> {
+        let linear = self.linear.forward(context, features, Activation::None, None)?;
+        let embedded = self.norm.forward(context, &linear, Activation::Gelu, None)?;
         context.record(|| "embed".into(), &embedded);
         Ok(embedded)
+    }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.linear.slots(slots);
+        self.norm.slots(slots);
     }
 }

@@ -8,16 +8,15 @@
 use super::{
     config::Config,
     context::Context,
-    layers::{Linear, Loader},
+    differentiable::add_coarse,
+    layers::{Linear, Loader, Slot},
+    tape::Var,
 };
 use crate::{
     Result,
     device::Tensor,
     geometry::pyramid::{Pyramid, Stage},
-    kernels::{
-        Activation,
-        gather_rows::{add_rows, gather_columns},
-    },
+    kernels::{Activation, gather_rows::gather_columns},
 };
 
 pub(super) struct Head {
@@ -32,7 +31,7 @@ impl Head {
         let mut shares = Vec::new();
         let mut first = 0;
         for (stage, width) in widths.into_iter().enumerate() {
-            let weight = loader.weight_columns("seg_head.weight", first..first + width)?;
+            let weight = loader.matrix_columns("seg_head.weight", first..first + width)?;
             let bias = if stage == 0 { Some(loader.vector("seg_head.bias")?) } else { None };
             shares.push(Linear { weight, bias });
             first += width;
@@ -41,24 +40,34 @@ impl Head {
     }
 
     /// Features of every stage that the head reads, finest first → logits `[n, classes]`.
-    pub(super) fn forward(&self, pyramid: &Pyramid, features: &[Tensor]) -> Result<Tensor> {
-        let mut logits: Option<Tensor> = None;
+    pub(super) fn forward<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        pyramid: &'a Pyramid,
+        features: &[Var],
+    ) -> Result<Var> {
+        let mut logits: Option<Var> = None;
         for stage in (0..self.shares.len()).rev() {
-            let share = self.shares[stage].forward(&features[stage], Activation::None, None)?;
+            let share = self.shares[stage].forward(context, &features[stage], Activation::None, None)?;
             logits = Some(match logits {
                 None => share,
-                Some(coarse) => add_rows(&share, &pooling_into(&pyramid.stages[stage + 1]).cluster, &coarse)?,
+                Some(coarse) => add_coarse(context, pooling_into(&pyramid.stages[stage + 1]), &share, &coarse)?,
             });
         }
         Ok(logits.expect("a head reads at least one stage"))
     }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.shares.iter_mut().for_each(|share| share.slots(slots));
+    }
 }
 
 /// The features that the reference's head reads, `[n, sum of channels]`: every stage's, at the finest stage's points.
-pub(super) fn joined_features(context: &mut Context<'_>, pyramid: &Pyramid, features: &[Tensor]) -> Result<Tensor> {
+pub(super) fn joined_features(context: &mut Context<'_>, pyramid: &Pyramid, features: &[Var]) -> Result<Tensor> {
     let mut joined: Option<Tensor> = None;
     for stage in (0..features.len()).rev() {
-        let own = &features[stage];
+        let own: &Tensor = &features[stage];
         joined = Some(match &joined {
             None => own.clone(),
             Some(coarse) => {

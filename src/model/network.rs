@@ -6,9 +6,10 @@ use super::{
     context::Context,
     embedding::Embedding,
     head::{Head, joined_features, pooling_into},
-    layers::Loader,
+    layers::{Loader, Slot, Trained, Trains},
     pooling::{GridPooling, GridUnpooling},
     scene::Scene,
+    tape::{ParameterId, Var},
     weights::{Missing, ModelFile, ModelInfo},
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct Model {
     /// Coarsest first, as they run.
     decoder: Vec<DecoderStage>,
     head: Head,
+    /// The parameters that are trained, by [`ParameterId`].
+    trained: Vec<Trained>,
 }
 
 struct EncoderStage {
@@ -46,9 +49,24 @@ impl Model {
     /// Brings a model file's weights to a device. Everything the configuration needs must be there in the right
     /// shape; with `allow_missing`, what is not there starts at random from that seed, and is returned by name.
     pub fn load(device: &Device, file: &ModelFile, allow_missing: Option<u64>) -> Result<(Self, Missing)> {
+        Self::load_with(device, file, allow_missing, None)
+    }
+
+    /// [`Self::load`] of a model whose parameters that `trains` names will be trained. They are kept in f32; the others
+    /// stay as they are stored.
+    pub(crate) fn load_to_train(device: &Device, file: &ModelFile, trains: &Trains<'_>) -> Result<Self> {
+        Ok(Self::load_with(device, file, None, Some(trains))?.0)
+    }
+
+    fn load_with(
+        device: &Device,
+        file: &ModelFile,
+        allow_missing: Option<u64>,
+        trains: Option<&Trains<'_>>,
+    ) -> Result<(Self, Missing)> {
         let config = file.config().clone();
         let missing = file.check_against(&config, allow_missing.is_some())?;
-        let loader = Loader::new(device, file, &config, &missing, allow_missing.unwrap_or(0));
+        let loader = Loader::new(device, file, &config, &missing, allow_missing.unwrap_or(0), trains);
         let backbone = &config.backbone;
         let blocks = |stage, is_decoder| -> Result<Vec<Block>> {
             config.stage_plans(stage, is_decoder).iter().map(|plan| Block::load(&loader, plan)).collect()
@@ -66,14 +84,55 @@ impl Model {
         let model = Self {
             embedding: Embedding::load(&loader, &config)?,
             head: Head::load(&loader, &config)?,
+            trained: loader.into_trained(),
             encoder,
             decoder,
             device: device.clone(),
             info: file.info().clone(),
             config,
         };
-        loader.pipelines.prepare();
         Ok((model, missing))
+    }
+
+    /// The parameters that are trained, by their places.
+    pub(crate) fn trained(&self) -> &[Trained] {
+        &self.trained
+    }
+
+    /// Gives parameters that are trained the values that `next` returns for them, asked one by one in forward order.
+    pub(crate) fn update_trained(
+        &mut self,
+        mut next: impl FnMut(ParameterId, &Trained) -> Result<Option<Tensor>>,
+    ) -> Result<()> {
+        let mut trained = std::mem::take(&mut self.trained);
+        let result = self.slots().into_iter().try_for_each(|slot| {
+            let Some(ParameterId(at)) = slot.id() else { return Ok(()) };
+            if let Some(value) = next(ParameterId(at), &trained[at])? {
+                slot.set(&value)?;
+                trained[at].value = value;
+            }
+            Ok(())
+        });
+        self.trained = trained;
+        result
+    }
+
+    /// The layers' sides of the parameters that are trained, in forward order.
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let mut slots = Vec::with_capacity(self.trained.len());
+        self.embedding.slots(&mut slots);
+        for stage in &mut self.encoder {
+            if let Some(pooling) = &mut stage.pooling {
+                pooling.slots(&mut slots);
+            }
+            stage.blocks.iter_mut().for_each(|block| block.slots(&mut slots));
+        }
+        for stage in &mut self.decoder {
+            stage.unpooling.slots(&mut slots);
+            stage.blocks.iter_mut().for_each(|block| block.slots(&mut slots));
+        }
+        self.head.slots(&mut slots);
+        slots
     }
 
     /// The device it lives on.
@@ -97,25 +156,40 @@ impl Model {
     }
 
     /// `features` `[n, in_channels]` of the pyramid's finest points → logits `[n, classes]`.
-    pub fn forward(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Tensor> {
+    pub fn forward<'a>(&'a self, context: &mut Context<'a>, pyramid: &'a Pyramid, features: &Tensor) -> Result<Tensor> {
+        Ok(self.logits(context, pyramid, features)?.into_tensor())
+    }
+
+    /// [`Self::forward`], with the logits' place on the tape of a training context.
+    pub(crate) fn logits<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        pyramid: &'a Pyramid,
+        features: &Tensor,
+    ) -> Result<Var> {
         let features = self.backbone(context, pyramid, features)?;
         if context.records() {
             joined_features(context, pyramid, &features)?;
         }
         context.step("head", 1.0)?;
-        let logits = self.head.forward(pyramid, &features)?;
+        let logits = self.head.forward(context, pyramid, &features)?;
         context.record(|| "out.logits".into(), &logits);
         Ok(logits)
     }
 
     /// The features that the head reads, `[n, channels]`: what "points like this one" are compared by.
-    pub fn features(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Tensor> {
+    pub fn features<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        pyramid: &'a Pyramid,
+        features: &Tensor,
+    ) -> Result<Tensor> {
         let features = self.backbone(context, pyramid, features)?;
         joined_features(context, pyramid, &features)
     }
 
     /// The features of every stage that the head reads, finest first.
-    fn backbone(&self, context: &mut Context<'_>, pyramid: &Pyramid, features: &Tensor) -> Result<Vec<Tensor>> {
+    fn backbone<'a>(&'a self, context: &mut Context<'a>, pyramid: &'a Pyramid, features: &Tensor) -> Result<Vec<Var>> {
         let finest = pyramid.stages.first().map_or(0, |stage| stage.orders.columns());
         let expected = [finest, self.config.backbone.in_channels];
         if pyramid.stages.len() != self.encoder.len() || features.shape() != expected || features.dtype() != DType::F32
@@ -131,11 +205,11 @@ impl Model {
                 advice: "Build the pyramid with this model's `stage_specs`".into(),
             });
         }
-        let scenes: Vec<Scene<'_>> = pyramid.stages.iter().map(Scene::new).collect();
+        let scenes: Vec<Scene<'a>> = pyramid.stages.iter().map(Scene::new).collect();
         let total = self.blocks().max(1);
         let done = Cell::new(0);
-        let step = |context: &Context<'_>, name: &str| context.step(name, f64::from(done.get()) / f64::from(total));
-        let run = |context: &mut Context<'_>, name: &str, blocks: &[Block], scene: &Scene<'_>, mut x: Tensor| {
+        let step = |context: &Context<'a>, name: &str| context.step(name, f64::from(done.get()) / f64::from(total));
+        let run = |context: &mut Context<'a>, name: &str, blocks: &'a [Block], scene: &Scene<'a>, mut x: Var| {
             for block in blocks {
                 step(context, name)?;
                 x = block.forward(context, scene, x)?;
@@ -144,7 +218,7 @@ impl Model {
             Ok::<_, Error>(x)
         };
 
-        let mut x = self.embedding.forward(context, features)?;
+        let mut x = self.embedding.forward(context, &Var::constant(features.clone()))?;
         let mut outputs = Vec::new();
         for (stage, encoder) in self.encoder.iter().enumerate() {
             let name = format!("enc{stage}");

@@ -33,6 +33,31 @@ pub enum Role {
     Head,
 }
 
+impl Role {
+    /// The part that the parameter `name` belongs to.
+    pub fn of(name: &str) -> Self {
+        if [".adaptive_module.", ".dpp.", ".lora."].iter().any(|part| name.contains(part)) {
+            Self::Adapter
+        } else if name.starts_with("seg_head.") {
+            Self::Head
+        } else if name.starts_with("backbone.dec.") {
+            Self::Decoder
+        } else {
+            Self::Backbone
+        }
+    }
+
+    /// Its name: `backbone`, `adapter`, `decoder` or `head`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backbone => "backbone",
+            Self::Adapter => "adapter",
+            Self::Decoder => "decoder",
+            Self::Head => "head",
+        }
+    }
+}
+
 impl Parameter {
     /// Values in it. Saturates instead of wrapping; a validated configuration is far from that.
     pub fn elements(&self) -> u64 {
@@ -261,6 +286,19 @@ mod tests {
         assert_eq!(by_role(&dec_tpa), [108_461_328, 1_346_248, 16_331_520, 1_300]);
         let trained = [Role::Adapter, Role::Decoder, Role::Head];
         assert_eq!(trained.map(|role| count_role(&dec_tpa, role)).iter().sum::<u64>(), 17_679_068);
+    }
+
+    #[test]
+    fn a_name_says_which_part_it_belongs_to() {
+        for preset in [Preset::Base, Preset::Small, Preset::Rooms] {
+            for adapter in
+                [AdapterChoice::BasisMix, AdapterChoice::LowRank, AdapterChoice::Lora, AdapterChoice::Bottleneck]
+            {
+                for parameter in Config::preset(preset, adapter, 20).unwrap().parameters() {
+                    assert_eq!(Role::of(&parameter.name), parameter.role, "{}", parameter.name);
+                }
+            }
+        }
     }
 
     /// Static and dynamic adapters of each stage, counted on the reference's modules.

@@ -92,6 +92,11 @@ pub struct BlockPlan {
     pub mlp_channels: usize,
     /// Which of the serialized orders attention and adapters follow.
     pub order_index: usize,
+    /// Its place among all blocks, the encoder's first and then the decoder's, from 0.
+    pub index: u32,
+    /// Its part of the rate at which the deepest block drops rows in training, 0 to 1: it grows evenly from the first
+    /// block of the encoder to the last, and in the decoder falls towards the finest stage.
+    pub drop_share: f32,
     /// The bottleneck beside the MLP.
     pub adaptive: Option<BottleneckPlan>,
     /// Adapter around `attn.qkv`.
@@ -223,6 +228,11 @@ impl Config {
         let channels = *channels.get(stage)?;
         let heads = *heads.get(stage)?;
         let head_dim = channels.checked_div(heads)?;
+        let before: usize = depths[..stage].iter().sum::<usize>() + index;
+        let total: usize = depths.iter().sum();
+        // The decoder's shares run in reverse within a stage.
+        let step = if is_decoder { before - index + depths[stage] - 1 - index } else { before };
+        let encoder_blocks: usize = if is_decoder { backbone.enc_depths.iter().sum() } else { 0 };
         let delta = |target| if is_decoder { None } else { adapter.delta(backbone, stage, index, target) };
         Some(BlockPlan {
             prefix: format!("backbone.{path}.{path}{stage}.block{index}"),
@@ -234,6 +244,8 @@ impl Config {
             qkv_bias: backbone.qkv_bias,
             mlp_channels: (channels as f64 * backbone.mlp_ratio) as usize,
             order_index: index.checked_rem(backbone.order.len())?,
+            index: (encoder_blocks + before) as u32,
+            drop_share: if total > 1 { step as f32 / (total - 1) as f32 } else { 0.0 },
             adaptive: adapter.bottleneck(channels, stage, index, is_decoder),
             qkv: delta(Target::Qkv),
             fc1: delta(Target::Fc1),

@@ -2,14 +2,11 @@
 
 use super::{
     context::Context,
-    layers::{LayerNorm, Linear, Loader},
+    differentiable::{add_coarse, max_pool},
+    layers::{LayerNorm, Linear, Loader, Slot},
+    tape::Var,
 };
-use crate::{
-    Result,
-    device::Tensor,
-    geometry::pyramid::Pooling,
-    kernels::{Activation, gather_rows::add_rows, segment_max::segment_max},
-};
+use crate::{Result, geometry::pyramid::Pooling, kernels::Activation};
 
 /// `GELU(LN(max over the cell of Linear(x)))`.
 pub(super) struct GridPooling {
@@ -30,12 +27,18 @@ impl GridPooling {
     }
 
     /// Fine features `[n, c]` → coarse features `[cells, c']`.
-    pub(super) fn forward(&self, context: &mut Context<'_>, pooling: &Pooling, fine: &Tensor) -> Result<Tensor> {
-        let projected = self.proj.forward(fine, Activation::None, None)?;
-        let pooled = segment_max(&projected, &pooling.members, &pooling.starts)?;
-        let pooled = self.norm.forward(&pooled, Activation::Gelu, None)?;
+    pub(super) fn forward<'a>(&'a self, context: &mut Context<'a>, pooling: &'a Pooling, fine: &Var) -> Result<Var> {
+        let projected = self.proj.forward(context, fine, Activation::None, None)?;
+        let pooled = max_pool(context, pooling, &projected)?;
+        let pooled = self.norm.forward(context, &pooled, Activation::Gelu, None)?;
         context.record(|| format!("stage{}.pooled_feat", self.stage), &pooled);
         Ok(pooled)
+    }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.proj.slots(slots);
+        self.norm.slots(slots);
     }
 }
 
@@ -62,22 +65,30 @@ impl GridUnpooling {
     }
 
     /// Coarse features `[cells, c]` and the encoder's fine features `[n, c']` → `[n, c'']`.
-    pub(super) fn forward(
-        &self,
-        context: &mut Context<'_>,
-        pooling: &Pooling,
-        coarse: &Tensor,
-        fine: &Tensor,
-    ) -> Result<Tensor> {
+    pub(super) fn forward<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        pooling: &'a Pooling,
+        coarse: &Var,
+        fine: &Var,
+    ) -> Result<Var> {
         let name = |part: &str| format!("dec{}.up{part}", self.stage);
-        let coarse = self.proj.forward(coarse, Activation::None, None)?;
-        let coarse = self.proj_norm.forward(&coarse, Activation::Gelu, None)?;
+        let coarse = self.proj.forward(context, coarse, Activation::None, None)?;
+        let coarse = self.proj_norm.forward(context, &coarse, Activation::Gelu, None)?;
         context.record(|| name(".proj"), &coarse);
-        let skip = self.skip.forward(fine, Activation::None, None)?;
-        let skip = self.skip_norm.forward(&skip, Activation::Gelu, None)?;
+        let skip = self.skip.forward(context, fine, Activation::None, None)?;
+        let skip = self.skip_norm.forward(context, &skip, Activation::Gelu, None)?;
         context.record(|| name(".proj_skip"), &skip);
-        let sum = add_rows(&skip, &pooling.cluster, &coarse)?;
+        let sum = add_coarse(context, pooling, &skip, &coarse)?;
         context.record(|| name(""), &sum);
         Ok(sum)
+    }
+
+    /// Its parameters that are trained.
+    pub(super) fn slots<'a>(&'a mut self, slots: &mut Vec<Slot<'a>>) {
+        self.proj.slots(slots);
+        self.proj_norm.slots(slots);
+        self.skip.slots(slots);
+        self.skip_norm.slots(slots);
     }
 }

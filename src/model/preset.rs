@@ -1,7 +1,7 @@
 //! Ready-made configurations.
 
-use super::config::{AdapterConfig, Backbone, Config, Curve, POINTTPA_BACKBONE, SngMode, Target};
-use super::plan::basis_mix_layer;
+use super::adapter_settings::AdapterSettings;
+use super::config::{Backbone, Config, Curve};
 use crate::Result;
 
 /// Features per point: coordinates, colour, normal.
@@ -14,10 +14,10 @@ pub enum Preset {
     Base,
     /// `PTv3`'s default configuration with a decoder: 46.1 million parameters.
     Small,
-    /// For rooms on a CPU: four stages with a decoder, 1.2 million parameters. Most points are in the finest
-    /// stages, so these are shallow; at a 2 cm grid a window of the coarsest stage still spans a wall of some
-    /// 2.5 by 2.5 metres. The Hilbert curves come first, because shallow stages use only the first of the
-    /// curves and Hilbert keeps neighbours closest together.
+    /// For rooms on a CPU, at voxels of 4 cm: four stages with a decoder, 2.6 million parameters. Most points are in
+    /// the finest stage, so that it is shallow and narrow, and the coarse ones, where a point costs little to the
+    /// whole, are wide; a window of the coarsest stage sees a whole room. The Hilbert curves come first, because
+    /// shallow stages use only the first of the curves and Hilbert keeps neighbours closest together.
     Rooms,
 }
 
@@ -42,22 +42,44 @@ pub enum AdapterChoice {
     BasisMix,
 }
 
+impl AdapterChoice {
+    /// Its name in a configuration: `none`, `lora`, `adapter`, `low_rank` or `basis_mix`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lora => "lora",
+            Self::Bottleneck => "adapter",
+            Self::LowRank => "low_rank",
+            Self::BasisMix => "basis_mix",
+        }
+    }
+}
+
 impl Config {
     /// A ready-made configuration.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] if `num_classes` is not valid.
     pub fn preset(preset: Preset, adapter: AdapterChoice, num_classes: usize) -> Result<Self> {
+        Self::preset_with(preset, adapter, &AdapterSettings::default(), num_classes)
+    }
+
+    /// A ready-made configuration with settings of its adapter.
+    ///
+    /// # Errors
+    /// [`crate::Error::Argument`] if `num_classes` or a setting is not valid, or not one of the adapter.
+    pub fn preset_with(
+        preset: Preset,
+        adapter: AdapterChoice,
+        settings: &AdapterSettings,
+        num_classes: usize,
+    ) -> Result<Self> {
         let mut backbone = match preset {
             Preset::Base => base(),
             Preset::Small => small(),
             Preset::Rooms => rooms(),
         };
-        let sizes = match preset {
-            Preset::Base | Preset::Small => Sizes { rank: 16, hidden: 16, mid: 64 },
-            Preset::Rooms => Sizes { rank: 4, hidden: 4, mid: 16 },
-        };
-        let trained = adapt(&mut backbone, adapter, sizes);
+        let trained = settings.configure(&mut backbone, adapter)?;
         let mut config = Self {
             num_classes,
             backbone,
@@ -72,64 +94,6 @@ impl Config {
         config.backbone_out_channels = config.head_channels();
         config.validate()?;
         Ok(config)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Sizes {
-    rank: usize,
-    hidden: usize,
-    mid: usize,
-}
-
-/// Adds an adapter, and returns what the names of its parameters have in common.
-fn adapt(backbone: &mut Backbone, adapter: AdapterChoice, sizes: Sizes) -> Option<&'static str> {
-    let Sizes { rank, hidden, mid } = sizes;
-    let alpha = rank as f64;
-    let targets = vec![Target::Qkv];
-    match adapter {
-        AdapterChoice::None => None,
-        AdapterChoice::Lora => {
-            backbone.adapter = Some(AdapterConfig::Lora { rank, alpha, targets, layers: None });
-            Some("lora")
-        }
-        AdapterChoice::Bottleneck => {
-            backbone.adapter = Some(AdapterConfig::Adapter { mid });
-            Some("adaptive_module")
-        }
-        AdapterChoice::LowRank => {
-            let window = backbone.enc_patch_size[0];
-            let layers = backbone
-                .enc_depths
-                .iter()
-                .scan(0, |end, depth| {
-                    *end += depth;
-                    Some(*end - 1)
-                })
-                .collect();
-            backbone.adapter = Some(AdapterConfig::LowRank {
-                rank,
-                alpha,
-                hidden,
-                window,
-                stride: window / 2,
-                targets,
-                layers: Some(layers),
-            });
-            Some("dpp")
-        }
-        AdapterChoice::BasisMix => {
-            let stages = backbone.stages();
-            let last = backbone.enc_depths.iter().enumerate();
-            backbone.dy_down_layers = Some(last.filter_map(|(s, depth)| basis_mix_layer(s, depth - 1)).collect());
-            backbone.dy_up_layers = Some(Vec::new());
-            backbone.k_list = Some([4, 4, 2, 2, 2][..stages].to_vec());
-            backbone.param_list = Some([200, 100, 50, 20, 10][..stages].to_vec());
-            backbone.mode_list = Some(vec![SngMode::Num; stages]);
-            backbone.adaptive_mid = Some(mid);
-            POINTTPA_BACKBONE.clone_into(&mut backbone.kind);
-            Some("adaptive_module")
-        }
     }
 }
 
@@ -162,13 +126,13 @@ fn rooms() -> Backbone {
         in_channels: IN_CHANNELS,
         order: vec![Curve::Hilbert, Curve::HilbertTrans, Curve::Z, Curve::ZTrans],
         stride: vec![2; 3],
-        enc_depths: vec![1, 1, 2, 2],
-        enc_channels: vec![32, 48, 64, 80],
-        enc_num_head: vec![2, 3, 4, 5],
+        enc_depths: vec![1, 2, 2, 2],
+        enc_channels: vec![32, 64, 96, 128],
+        enc_num_head: vec![2, 4, 6, 8],
         enc_patch_size: vec![256; 4],
         dec_depths: vec![1; 3],
-        dec_channels: vec![32, 32, 48],
-        dec_num_head: vec![2, 2, 3],
+        dec_channels: vec![32, 48, 64],
+        dec_num_head: vec![2, 3, 4],
         dec_patch_size: vec![256; 3],
         drop_path: 0.1,
         ..Backbone::default()
@@ -189,7 +153,7 @@ mod tests {
         assert_eq!(sizes[1], 46_143_892);
         let released = count(&Config::preset(Preset::Small, AdapterChoice::BasisMix, 20).unwrap());
         assert!((46_700_000..46_900_000).contains(&released), "{released}");
-        assert!((900_000..1_300_000).contains(&sizes[2]), "{sizes:?}");
+        assert!((2_400_000..2_900_000).contains(&sizes[2]), "{sizes:?}");
     }
 
     #[test]

@@ -69,8 +69,16 @@ pub struct TensorFile {
 struct Entry {
     shape: Vec<usize>,
     dtype: safetensors::Dtype,
-    offset: u64,
-    bytes: usize,
+    place: Place,
+}
+
+/// Where a tensor's values are.
+#[derive(Debug)]
+enum Place {
+    /// In the source, behind the header.
+    Source { offset: u64, bytes: usize },
+    /// In a tensor that was laid over it.
+    Over(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -107,6 +115,20 @@ impl Dtype {
     /// Whether weights may be stored in it.
     pub fn stores_weights(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::BF16)
+    }
+
+    fn to_safetensors(self) -> safetensors::Dtype {
+        use safetensors::Dtype as D;
+        match self {
+            Self::F64 => D::F64,
+            Self::F32 => D::F32,
+            Self::F16 => D::F16,
+            Self::BF16 => D::BF16,
+            Self::I64 => D::I64,
+            Self::I32 => D::I32,
+            Self::U8 => D::U8,
+            Self::Bool => D::BOOL,
+        }
     }
 
     fn from_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
@@ -253,6 +275,17 @@ impl TensorFile {
         Self::from_source(PathBuf::from(name), Source::Memory(bytes), length)
     }
 
+    /// A file without tensors, to lay some over; `name` stands for its path in messages.
+    pub fn empty(name: &str) -> Self {
+        Self {
+            path: PathBuf::from(name),
+            source: Source::Memory(Cow::Borrowed(&[])),
+            data_start: 0,
+            metadata: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+        }
+    }
+
     fn from_source(path: PathBuf, source: Source, length: u64) -> Result<Self> {
         let malformed = |problem: String| Error::Model {
             path: path.clone(),
@@ -282,11 +315,22 @@ impl TensorFile {
         }
         let tensors = header.tensors().into_iter().map(|(name, info)| {
             let (start, end) = info.data_offsets;
-            (name, Entry { shape: info.shape.clone(), dtype: info.dtype, offset: start as u64, bytes: end - start })
+            let place = Place::Source { offset: start as u64, bytes: end - start };
+            (name, Entry { shape: info.shape.clone(), dtype: info.dtype, place })
         });
         let tensors = tensors.collect();
         let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(Self { path, source, data_start, metadata, tensors })
+    }
+
+    /// The same file with `tensors` laid over it: they stand in the place of those of their names, or beside them. What
+    /// they do not cover stays where it is.
+    #[must_use]
+    pub fn overlaid(mut self, tensors: impl IntoIterator<Item = HostTensor>) -> Self {
+        for HostTensor { name, shape, dtype, bytes } in tensors {
+            self.tensors.insert(name, Entry { shape, dtype: dtype.to_safetensors(), place: Place::Over(bytes) });
+        }
+        self
     }
 
     /// Where it came from.
@@ -321,7 +365,10 @@ impl TensorFile {
 
     /// Size of a tensor's data.
     pub fn byte_length(&self, name: &str) -> Option<usize> {
-        self.tensors.get(name).map(|entry| entry.bytes)
+        self.tensors.get(name).map(|entry| match &entry.place {
+            Place::Source { bytes, .. } => *bytes,
+            Place::Over(bytes) => bytes.len(),
+        })
     }
 
     /// Reads one tensor.
@@ -335,11 +382,13 @@ impl TensorFile {
         let entry = self.tensors.get(name).ok_or_else(|| unusable(format!("has no tensor {name}")))?;
         let dtype = Dtype::from_safetensors(entry.dtype)
             .ok_or_else(|| unusable(format!("holds {name} as {}, which is not supported", entry.dtype)))?;
-        let bytes = self.source.read(self.data_start + entry.offset, entry.bytes).map_err(|source| Error::Io {
-            action: "read",
-            path: self.path.clone(),
-            source,
-        })?;
+        let bytes = match &entry.place {
+            Place::Over(bytes) => bytes.clone(),
+            Place::Source { offset, bytes } => self
+                .source
+                .read(self.data_start + offset, *bytes)
+                .map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })?,
+        };
         Ok(HostTensor { name: name.to_owned(), shape: entry.shape.clone(), dtype, bytes })
     }
 }
@@ -389,6 +438,17 @@ mod tests {
         assert_eq!(file.read("a").unwrap().shape, [1, 1]);
         assert!(matches!(file.read("c"), Err(Error::Model { .. })));
         assert!(matches!(file.read("a").unwrap().to_i64(), Err(Error::Argument { .. })));
+    }
+
+    #[test]
+    fn tensors_can_be_laid_over_a_file() {
+        let over = [HostTensor::from_f32("b", &[1, 3], &[7.0, 8.0, 9.0]), HostTensor::from_f32("c", &[1], &[4.0])];
+        let file = TensorFile::from_bytes("memory", file(TWO, &[0; 10])).unwrap().overlaid(over.clone());
+        assert_eq!(file.names().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((file.shape("b"), file.byte_length("b")), (Some(&[1, 3][..]), Some(12)));
+        assert_eq!((file.shape("a"), file.dtype("a")), (Some(&[1, 1][..]), Some(Dtype::F16)));
+        assert_eq!([file.read("b").unwrap(), file.read("c").unwrap()], over);
+        assert_eq!(file.read("a").unwrap().bytes, [0, 0]);
     }
 
     #[test]

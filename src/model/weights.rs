@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::adapter_file::is_adapter_file;
 use super::config::Config;
 use super::tensor_file::{Dtype, HostTensor, TensorFile};
 use crate::scan::LabelSet;
@@ -146,7 +147,7 @@ impl ModelInfo {
         Ok(())
     }
 
-    fn from_metadata(file: &TensorFile, config: &Config) -> Result<Self> {
+    pub(super) fn from_metadata(file: &TensorFile, config: &Config) -> Result<Self> {
         let bad = |what: &str, problem: String| Error::Argument {
             what: what.to_owned(),
             problem,
@@ -214,6 +215,13 @@ impl ModelFile {
     /// [`Error::Model`] as [`ModelFile::open`].
     pub fn from_tensors(tensors: TensorFile) -> Result<Self> {
         let Some(config) = tensors.metadata(key::CONFIG) else {
+            if is_adapter_file(&tensors) {
+                return Err(Error::Model {
+                    path: tensors.path().to_owned(),
+                    problem: "is an adapter, not a whole model".to_owned(),
+                    advice: "Lay it over its base: `--model BASE --adapter FILE`".to_owned(),
+                });
+            }
             return Err(Error::Model {
                 path: tensors.path().to_owned(),
                 problem: "is a safetensors file without a model's `config` in its metadata".to_owned(),
@@ -224,6 +232,21 @@ impl ModelFile {
         let config = Config::from_json(config).map_err(in_file)?;
         let info = ModelInfo::from_metadata(&tensors, &config).map_err(in_file)?;
         Ok(Self { tensors, config, info })
+    }
+
+    /// A model put together from its parts.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if they do not fit together.
+    pub(super) fn from_parts(tensors: TensorFile, config: Config, info: ModelInfo) -> Result<Self> {
+        config.validate()?;
+        info.validate(&config)?;
+        Ok(Self { tensors, config, info })
+    }
+
+    /// The parts.
+    pub(super) fn into_parts(self) -> (TensorFile, Config, ModelInfo) {
+        (self.tensors, self.config, self.info)
     }
 
     /// Where it came from.
@@ -301,7 +324,7 @@ pub(crate) fn is_parameter(name: &str) -> bool {
 }
 
 /// What is wrong with a configuration is, seen from outside, wrong with the file that holds it.
-fn in_file(path: &Path, error: Error) -> Error {
+pub(super) fn in_file(path: &Path, error: Error) -> Error {
     match error {
         Error::Argument { what, problem, advice } => {
             Error::Model { path: path.to_owned(), problem: format!("{what}: {problem}"), advice }

@@ -98,19 +98,64 @@ fn header(config: &Config, info: &ModelInfo, dtype: Dtype, parameters: &[Paramet
         header.insert(parameter.name.clone(), entry);
         start = end;
     }
+    Ok(padded(header))
+}
+
+/// A header as text. The format asks readers to expect aligned data, and lets a header end in spaces.
+fn padded(header: Map<String, Value>) -> String {
     let mut header = Value::Object(header).to_string();
-    // The format asks readers to expect aligned data, and lets a header end in spaces.
     while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
-    Ok(header)
+    header
+}
+
+/// Writes tensors, each in its own type, in their order: a file that is no whole model. In an [`Error::Io`] the path is
+/// empty.
+///
+/// # Errors
+/// [`Error::Argument`] for a tensor whose bytes do not fit its shape, [`Error::Io`].
+pub fn write_tensors<'a>(
+    writer: &mut dyn Write,
+    metadata: Map<String, Value>,
+    tensors: impl IntoIterator<Item = &'a HostTensor> + Clone,
+) -> Result<()> {
+    let io = |source| Error::Io { action: "write", path: std::path::PathBuf::new(), source };
+    let mut header = Map::new();
+    header.insert("__metadata__".to_owned(), Value::Object(metadata));
+    let mut start = 0;
+    for tensor in tensors.clone() {
+        let HostTensor { name, shape, dtype, bytes } = tensor;
+        let expected = shape.iter().try_fold(dtype.size(), |product, size| product.checked_mul(*size));
+        if expected != Some(bytes.len()) {
+            return Err(Error::Argument {
+                what: name.clone(),
+                problem: format!("has shape {shape:?} of {} and {} bytes", dtype.name(), bytes.len()),
+                advice: "Give as many values as the shape has".to_owned(),
+            });
+        }
+        let end = start + bytes.len();
+        header.insert(name.clone(), json!({"dtype": dtype.name(), "shape": shape, "data_offsets": [start, end]}));
+        start = end;
+    }
+    let header = padded(header);
+    writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
+    writer.write_all(header.as_bytes()).map_err(io)?;
+    tensors.into_iter().try_for_each(|tensor| writer.write_all(&tensor.bytes).map_err(io))
 }
 
 fn metadata(config: &Config, info: &ModelInfo) -> Result<Map<String, Value>> {
+    let mut metadata = Map::new();
+    metadata.insert(key::CONFIG.to_owned(), Value::String(config.to_json()?));
+    metadata.extend(info_metadata(info));
+    Ok(metadata)
+}
+
+/// What a header says of a model besides its configuration.
+pub(super) fn info_metadata(info: &ModelInfo) -> Map<String, Value> {
     let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
     let mut metadata = Map::new();
     let mut put = |key: &str, text: String| metadata.insert(key.to_owned(), Value::String(text));
-    put(key::CONFIG, config.to_json()?);
     put(key::CLASSES, json!(info.labels.classes).to_string());
     put(key::LABEL_SET, info.labels.name.clone());
     put(key::GRID_SIZE, info.grid_size.to_string());
@@ -125,7 +170,7 @@ fn metadata(config: &Config, info: &ModelInfo) -> Result<Map<String, Value>> {
     for (key, text) in &info.other {
         put(key, text.clone());
     }
-    Ok(metadata)
+    metadata
 }
 
 /// A temporary file with the permissions of an ordinary one, where the system has such a thing.

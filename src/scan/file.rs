@@ -10,6 +10,9 @@ use super::source::Source;
 use super::{LabelSet, PointCloud, ply};
 use crate::{Error, Result};
 
+/// How much of a file's beginning tells its format.
+const SIGNATURE_BYTES: u64 = 16;
+
 /// A scan in memory: its points, and the file they came from so that it can be written back unchanged.
 #[derive(Debug, Clone)]
 pub struct Scan {
@@ -102,6 +105,21 @@ pub fn read(path: &Path) -> Result<Scan> {
     };
     let bytes = bytes.map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
     read_bytes(path, bytes)
+}
+
+/// Whether [`read`] would try a file: by its content, or by the name of a format that it knows.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be read.
+pub fn is_scan(path: &Path) -> Result<bool> {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ply")) {
+        return Ok(true);
+    }
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(SIGNATURE_BYTES).read_to_end(&mut start));
+    read.map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    Ok(ply::is_ply(&start))
 }
 
 /// Reads a scan file that is in memory; `path` is what errors call it.

@@ -16,7 +16,7 @@ mod point_cloud;
 mod source;
 
 pub use description::{Description, Element, NormalSource};
-pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
+pub use file::{Scan, is_scan, read, read_bytes, write_cloud, write_labelled};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
 pub use output::write_whole;

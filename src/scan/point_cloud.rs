@@ -25,6 +25,9 @@ pub struct PointCloud {
 }
 
 impl PointCloud {
+    /// The colour that stands for a missing one.
+    pub const NEUTRAL_GREY: [f32; 3] = [127.5; 3];
+
     /// Makes a cloud of columns of equal length.
     ///
     /// # Errors

@@ -1,30 +1,22 @@
-//! What furniture goes into which room, and where it may stand.
+//! What furniture goes into which room.
 
 use std::f32::consts::PI;
 
-use glam::{Vec2, Vec3};
+use glam::Vec2;
 
-use super::class::OTHER;
-use super::dice::{Dice, sin_cos};
+use super::class::{FLOOR, OTHER};
+use super::dice::Dice;
 use super::furniture as f;
-use super::material::Material;
+use super::material::{Material, Pattern, vary};
 use super::piece::Piece;
-use super::plan::{Area, Span};
+use super::placing::{Make, Mover, Placed};
+use super::plan::Span;
 use super::room::Room;
 use super::shape::Frame;
 use super::{Domain, RoomKind};
 
-/// Makes another piece of its kind.
-type Make = fn(&mut Dice) -> Piece;
-
-/// Where a piece came to stand.
-#[derive(Debug, Clone, Copy)]
-struct Placed {
-    at: Vec2,
-    /// Where its front faces.
-    front: Vec2,
-    half: Vec2,
-}
+/// A whole turn, for those who look around.
+pub(crate) const TURN: f32 = 2.0 * PI;
 
 /// Furnishes a room as its kind asks for, as far as there is space.
 pub(crate) fn furnish(room: &mut Room, dice: &mut Dice) {
@@ -38,14 +30,13 @@ pub(crate) fn furnish(room: &mut Room, dice: &mut Dice) {
         RoomKind::Bathroom => mover.bathroom(),
         RoomKind::Storage => mover.storage(),
     }
+    mover.strays();
     if mover.room.domain() == Domain::Basement {
         mover.pipes();
+    } else if mover.room.kind() != RoomKind::Bathroom && mover.dice.chance(0.25) {
+        mover.rug();
     }
-}
-
-struct Mover<'a> {
-    room: &'a mut Room,
-    dice: &'a mut Dice,
+    mover.scatter(&[f::bottles, f::bag, f::shoes, f::box_pile, f::case, f::basket], 4);
 }
 
 impl Mover<'_> {
@@ -57,18 +48,41 @@ impl Mover<'_> {
             let place = Placed { at: placed.at + placed.front * reach, half: table.half, ..placed };
             self.place(&table, place, 0.05);
         }
-        self.some_against_wall(&[(f::cabinet, 0.9), (f::bookshelf, 0.8), (f::bookshelf, 0.3), (f::armchair, 0.6)]);
+        if self.dice.chance(0.25) {
+            // An open kitchen.
+            let width = self.dice.between(1.4, 2.2);
+            let upper = self.dice.chance(0.6);
+            let line = f::kitchen_line(width, upper, self.dice);
+            self.against_wall(&line, 0.0);
+            self.some_against_wall(&[(f::refrigerator, 0.7)]);
+        }
+        self.some_against_wall(&[
+            (f::cabinet, 0.9),
+            (f::bookshelf, 0.8),
+            (f::bookshelf, 0.4),
+            (f::armchair, 0.6),
+            (f::sofa, 0.2),
+        ]);
         if self.dice.chance(0.5) {
             let table = f::table(false, self.dice);
             self.table_with_chairs(&table, f::chair);
+        } else if self.dice.chance(0.4) {
+            self.desk_with_chair(f::chair);
         }
-        self.some_against_wall(&[(f::floor_lamp, 0.6), (f::plant, 0.6), (f::plant, 0.3), (f::box_pile, 0.3)]);
+        self.some_against_wall(&[
+            (f::side_table, 0.5),
+            (f::floor_lamp, 0.6),
+            (f::plant, 0.6),
+            (f::plant, 0.3),
+            (f::box_pile, 0.3),
+            (f::stool, 0.3),
+        ]);
     }
 
     fn bedroom(&mut self) {
         let bed = f::bed(self.dice);
         if let Some(placed) = self.against_wall(&bed, 0.01) {
-            let stand = f::nightstand(self.dice);
+            let stand = if self.dice.chance(0.7) { f::nightstand(self.dice) } else { f::side_table(self.dice) };
             for side in [-1.0, 1.0] {
                 if self.dice.chance(0.75) {
                     let sideways = placed.front.perp() * side * (placed.half.x + stand.half.x + 0.05);
@@ -77,42 +91,71 @@ impl Mover<'_> {
                 }
             }
         }
-        self.some_against_wall(&[(f::wardrobe, 0.9), (f::cabinet, 0.6)]);
+        self.built_in(0.25);
+        self.some_against_wall(&[(f::wardrobe, 0.7), (f::sofa, 0.15), (f::cabinet, 0.6)]);
         if self.dice.chance(0.4) {
-            self.desk_with_chair(f::chair);
+            self.desk_with_chair(f::swivel_chair);
         }
         self.some_against_wall(&[
-            (f::bookshelf, 0.35),
-            (f::chair, 0.4),
+            (f::bookshelf, 0.45),
+            (f::chair, 0.5),
+            (f::armchair, 0.15),
             (f::plant, 0.3),
             (f::basket, 0.5),
+            (f::coat_stand, 0.15),
             (f::floor_lamp, 0.3),
         ]);
     }
 
     fn office(&mut self) {
+        self.built_in(0.3);
         for _ in 0..self.dice.count(1, 4) {
             self.desk_with_chair(f::swivel_chair);
         }
-        self.some_against_wall(&[(f::bookshelf, 0.7), (f::wardrobe, 0.5), (f::cabinet, 0.5), (f::bookshelf, 0.3)]);
-        if self.dice.chance(0.25) {
+        self.some_against_wall(&[
+            (f::bookshelf, 0.7),
+            (f::wardrobe, 0.45),
+            (f::filing_cabinet, 0.6),
+            (f::cabinet, 0.4),
+            (f::filing_cabinet, 0.3),
+            (f::bookshelf, 0.3),
+        ]);
+        if self.dice.chance(0.3) {
             let table = f::table(false, self.dice);
             self.table_with_chairs(&table, f::chair);
         }
-        self.some_against_wall(&[(f::plant, 0.5), (f::basket, 0.8), (f::box_pile, 0.5), (f::floor_lamp, 0.2)]);
+        for _ in 0..self.dice.count(0, 2) {
+            self.stray_chair();
+        }
+        self.some_against_wall(&[
+            (f::sofa, 0.25),
+            (f::plant, 0.5),
+            (f::basket, 0.8),
+            (f::box_pile, 0.5),
+            (f::case, 0.3),
+            (f::coat_stand, 0.25),
+            (f::floor_lamp, 0.2),
+        ]);
     }
 
     fn meeting(&mut self) {
         let table = f::table(true, self.dice);
         let kind: Make = if self.dice.chance(0.5) { f::swivel_chair } else { f::chair };
         self.table_with_chairs(&table, kind);
+        self.built_in(0.15);
         self.some_against_wall(&[
-            (f::cabinet, 0.7),
-            (f::bookshelf, 0.3),
+            (f::cabinet, 0.6),
+            (f::filing_cabinet, 0.25),
+            (f::bookshelf, 0.4),
+            (f::sofa, 0.35),
             (f::plant, 0.5),
-            (f::sofa, 0.2),
-            (f::basket, 0.4),
+            (f::armchair, 0.3),
+            (f::basket, 0.5),
+            (f::coat_stand, 0.3),
         ]);
+        for _ in 0..self.dice.count(0, 2) {
+            self.stray_chair();
+        }
     }
 
     fn kitchen(&mut self) {
@@ -130,37 +173,46 @@ impl Mover<'_> {
             let line = f::kitchen_line(1.3, false, self.dice);
             self.against_wall(&line, 0.0);
         }
+        if self.dice.chance(0.3) {
+            let island = f::island(self.dice);
+            self.table_with_chairs(&island, f::stool);
+        }
         let table = f::table(false, self.dice);
         self.table_with_chairs(&table, f::chair);
-        self.some_against_wall(&[(f::cabinet, 0.4), (f::basket, 0.5), (f::plant, 0.2), (f::appliance, 0.3)]);
-    }
-
-    fn bathroom(&mut self) {
-        let tub = if self.dice.chance(0.7) { f::bathtub(self.dice) } else { f::shower(self.dice) };
-        if self.against_wall(&tub, 0.0).is_none() {
-            let shower = f::shower(self.dice);
-            self.against_wall(&shower, 0.0);
-        }
         self.some_against_wall(&[
-            (f::toilet, 1.0),
-            (f::washbasin, 1.0),
-            (f::appliance, 0.3),
-            (f::cabinet, 0.3),
+            (f::cabinet, 0.4),
+            (f::wardrobe, 0.2),
             (f::basket, 0.5),
+            (f::plant, 0.2),
+            (f::appliance, 0.3),
         ]);
     }
 
-    fn storage(&mut self) {
-        self.some_against_wall(&[(f::bookshelf, 0.9), (f::boiler, 0.6), (f::appliance, 0.7), (f::wardrobe, 0.4)]);
-        if self.dice.chance(0.6) {
-            let bench = f::table(true, self.dice);
-            self.against_wall(&bench, 0.02);
+    fn bathroom(&mut self) {
+        let tub = if self.dice.chance(0.9) { f::bathtub(self.dice) } else { f::shower(self.dice) };
+        if self.against_wall(&tub, 0.0).is_none() || self.dice.chance(0.25) {
+            let shower = f::shower(self.dice);
+            self.against_wall(&shower, 0.0);
         }
+        let sink: Make = if self.dice.chance(0.35) { f::vanity } else { f::washbasin };
+        self.some_against_wall(&[(f::toilet, 1.0), (sink, 1.0), (f::washbasin, 0.15)]);
+        self.some_against_wall(&[(f::appliance, 0.3), (f::cabinet, 0.3), (f::basket, 0.5), (f::stool, 0.2)]);
+    }
+
+    fn storage(&mut self) {
         self.some_against_wall(&[
-            (f::refrigerator, 0.35),
-            (f::washbasin, 0.35),
-            (f::bookshelf, 0.6),
+            (f::rack, 0.9),
+            (f::boiler, 0.6),
+            (f::appliance, 0.7),
+            (f::workbench, 0.6),
+            (f::wardrobe, 0.4),
+            (f::chest_freezer, 0.3),
+            (f::refrigerator, 0.2),
+            (f::utility_sink, 0.5),
+            (f::rack, 0.6),
+            (f::bookshelf, 0.4),
             (f::sofa, 0.15),
+            (f::bed, 0.12),
             (f::cabinet, 0.4),
         ]);
         for _ in 0..self.dice.count(2, 7) {
@@ -171,7 +223,57 @@ impl Mover<'_> {
                 self.somewhere(&pile, 0.1);
             }
         }
-        self.some_against_wall(&[(f::chair, 0.6), (f::chair, 0.3), (f::basket, 0.5)]);
+        self.some_against_wall(&[(f::chair, 0.6), (f::stool, 0.4), (f::basket, 0.5)]);
+    }
+
+    /// Cupboards up to the ceiling.
+    fn built_in(&mut self, probability: f32) {
+        if self.dice.chance(probability) {
+            let piece = f::built_in(self.room.plan.height, self.dice);
+            self.against_wall(&piece, 0.0);
+        }
+    }
+
+    /// Furniture that one would not look for in this kind of room: rooms are not kept as pure as their names.
+    fn strays(&mut self) {
+        self.some_against_wall(&[
+            (f::refrigerator, 0.05),
+            (f::bookshelf, 0.08),
+            (f::cabinet, 0.08),
+            (f::chair, 0.1),
+            (f::side_table, 0.06),
+        ]);
+        if self.dice.chance(0.05) && self.room.kind() != RoomKind::Bathroom {
+            self.desk_with_chair(f::chair);
+        }
+    }
+
+    /// A chair in the middle of nowhere.
+    fn stray_chair(&mut self) {
+        let chair = if self.dice.chance(0.6) { f::swivel_chair(self.dice) } else { f::chair(self.dice) };
+        for _ in 0..10 {
+            let at = self.room.plan.somewhere(self.dice);
+            if self.pull_up(&chair, at, Vec2::X, PI) {
+                break;
+            }
+        }
+    }
+
+    /// A rug, which counts as floor.
+    fn rug(&mut self) {
+        let color = vary([0.5, 0.4, 0.36], 0.25, self.dice);
+        let pattern = match self.dice.below(3) {
+            0 => Pattern::Patches { size: self.dice.between(0.1, 0.4), variety: 0.15 },
+            1 => Pattern::Stripes { width: self.dice.between(0.05, 0.2), other: vary(color, 0.2, self.dice) },
+            _ => Pattern::Speckled { size: 0.012, depth: 0.3 },
+        };
+        let wool = Material::new(color, pattern, 0.0, self.dice);
+        let Some(part) = self.room.plan.floor.first().copied() else { return };
+        let size = (part.high - part.low) * self.dice.between(0.35, 0.7);
+        let mut rug = Piece::new(size.x, size.y, 0.01);
+        rug.cuboid(FLOOR, [0.0, 0.0, 0.005], [size.x, size.y, 0.01], &wool);
+        let at = Frame::at(part.center().extend(0.0));
+        self.room.surfaces.extend(rug.placed(&at));
     }
 
     /// Pipes under the ceiling and down a wall.
@@ -193,123 +295,4 @@ impl Mover<'_> {
             self.room.surfaces.extend(pipe.placed(&wall.frame()));
         }
     }
-
-    /// Tries each kind with its probability.
-    fn some_against_wall(&mut self, kinds: &[(Make, f32)]) {
-        for (make, probability) in kinds {
-            if self.dice.chance(*probability) {
-                let piece = make(self.dice);
-                self.against_wall(&piece, 0.02);
-            }
-        }
-    }
-
-    fn desk_with_chair(&mut self, make: Make) {
-        let desk = f::desk(self.dice);
-        let Some(placed) = self.against_wall(&desk, 0.02) else { return };
-        let chair = make(self.dice);
-        let reach = placed.half.y + chair.half.y + self.dice.between(-0.09, 0.2);
-        let sideways = placed.front.perp() * self.dice.between(-0.2, 0.2);
-        self.pull_up(&chair, placed.at + placed.front * reach + sideways, -placed.front, 0.35);
-    }
-
-    fn table_with_chairs(&mut self, table: &Piece, make: Make) {
-        let Some(placed) = self.somewhere(table, 0.45) else { return };
-        // All chairs at a table are alike: the same choices are made for each.
-        let model = self.dice.clone();
-        let seats = ((placed.half.x * 2.0 - 0.1) / 0.62).max(1.0) as usize;
-        for side in [-1.0, 1.0] {
-            for seat in 0..seats {
-                let chair = make(&mut model.clone());
-                let x = (seat as f32 - (seats - 1) as f32 / 2.0) * placed.half.x * 2.0 / seats as f32;
-                let y = side * (placed.half.y + chair.half.y + self.dice.between(-0.09, 0.12));
-                if self.dice.chance(0.85) {
-                    let at = placed.at - placed.front.perp() * x + placed.front * y;
-                    self.pull_up(&chair, at, placed.front * -side, 0.2);
-                }
-            }
-        }
-        make(self.dice);
-    }
-
-    /// Puts a chair at a place, facing `front` but for a turn of up to `spread`; it may reach under what it is at.
-    fn pull_up(&mut self, chair: &Piece, at: Vec2, front: Vec2, spread: f32) {
-        let occupied = Area::around(at, chair.half * 0.55);
-        if !self.room.plan.holds(&Area::around(at, chair.half)) || !self.room.plan.is_free(&occupied) {
-            return;
-        }
-        let (sin, cos) = sin_cos(self.dice.between(-spread, spread));
-        let front = Vec2::new(front.x * cos - front.y * sin, front.x * sin + front.y * cos);
-        self.room.plan.occupied.push(Area::around(at, chair.half));
-        self.stand(chair, at, front);
-    }
-
-    /// Puts a piece with its back to some wall.
-    fn against_wall(&mut self, piece: &Piece, gap: f32) -> Option<Placed> {
-        let count = self.room.plan.walls.len();
-        for _ in 0..40 {
-            let index = self.dice.below(count);
-            let wall = &self.room.plan.walls[index];
-            let slack = wall.length - 2.0 * piece.half.x;
-            if slack < 0.0 {
-                continue;
-            }
-            // Furniture likes corners.
-            let from = match self.dice.below(4) {
-                0 => (0.03_f32).min(slack),
-                1 => (slack - 0.03).max(0.0),
-                _ => self.dice.unit() * slack,
-            };
-            let span = Span { from, to: from + 2.0 * piece.half.x, bottom: 0.0, top: piece.height };
-            if !wall.is_free(&span) {
-                continue;
-            }
-            let front = wall.inward();
-            let at = wall.start + wall.along * (from + piece.half.x) + front * (piece.half.y + gap);
-            if let Some(placed) = self.place(piece, Placed { at, front, half: piece.half }, 0.02) {
-                self.room.plan.walls[index].taken.push(span);
-                return Some(placed);
-            }
-        }
-        None
-    }
-
-    /// Puts a piece somewhere free, along either axis, with `clearance` all around.
-    fn somewhere(&mut self, piece: &Piece, clearance: f32) -> Option<Placed> {
-        for _ in 0..60 {
-            let at = self.room.plan.somewhere(self.dice);
-            let front = self.dice.pick(&[Vec2::X, Vec2::Y, Vec2::NEG_X, Vec2::NEG_Y]);
-            let placed = Placed { at, front, half: piece.half };
-            if self.room.plan.is_free(&area(&placed).grown(clearance)) {
-                return self.place(piece, placed, 0.0);
-            }
-        }
-        None
-    }
-
-    /// Puts a piece there if the place is free; nothing may come nearer than `clearance`.
-    fn place(&mut self, piece: &Piece, placed: Placed, clearance: f32) -> Option<Placed> {
-        let area = area(&placed);
-        if !self.room.plan.is_free(&area) {
-            return None;
-        }
-        self.room.plan.occupied.push(area.grown(clearance));
-        self.stand(piece, placed.at, placed.front);
-        Some(placed)
-    }
-
-    fn stand(&mut self, piece: &Piece, at: Vec2, front: Vec2) {
-        let y = front.extend(0.0);
-        let frame = Frame { origin: at.extend(0.0), axes: [y.cross(Vec3::Z), y, Vec3::Z] };
-        self.room.surfaces.extend(piece.placed(&frame));
-    }
 }
-
-/// The footprint of a piece that faces along an axis.
-fn area(placed: &Placed) -> Area {
-    let across = placed.front.x.abs() > placed.front.y.abs();
-    Area::around(placed.at, if across { Vec2::new(placed.half.y, placed.half.x) } else { placed.half })
-}
-
-/// A whole turn, for those who look around.
-pub(crate) const TURN: f32 = 2.0 * PI;

@@ -2,6 +2,7 @@
 
 use glam::Vec3;
 
+use super::dice::lattice;
 use super::material::Color;
 use super::room::{Light, Room};
 use super::tree::Tree;
@@ -27,13 +28,24 @@ pub(crate) fn radiance(room: &Room, tree: &Tree, seen: &Seen) -> Color {
     let mut light = room.ambient.map(|value| value * (1.0 + 0.25 * seen.normal.z));
     for lamp in &room.lights {
         let strength = falloff(lamp, seen);
-        if strength > 0.004 && tree.sees(seen.at + seen.normal * 0.004, lamp.at) {
+        if strength > 0.004 && tree.sees(seen.at + seen.normal * 0.004, place_on(lamp, seen.at)) {
             for (sum, color) in light.iter_mut().zip(lamp.color) {
                 *sum += color * strength;
             }
         }
     }
     std::array::from_fn(|channel| albedo[channel] * light[channel])
+}
+
+/// Some place of a lamp or a window, another for every point: both are wide, so that their shadows are soft.
+fn place_on(light: &Light, seen: Vec3) -> Vec3 {
+    let cell = (seen * 2000.0).as_ivec3();
+    let spread = |salt: u32| lattice(cell.x, cell.y, cell.z as u32 ^ salt) - 0.5;
+    let (aside, along) = (spread(0x51ed_270b), spread(0x2545_f491));
+    match light.facing {
+        Some(facing) => light.at + Vec3::Z.cross(facing) * aside + Vec3::Z * (0.7 * along),
+        None => light.at + Vec3::new(aside, along, 0.0) * 0.7,
+    }
 }
 
 /// The share of a light that reaches a point unshadowed.

@@ -2,7 +2,8 @@
 //! download.
 //!
 //! [`Room::generate`] builds a room of a seed out of solids with labels of the `rooms` label set, and [`scan`] walks a
-//! simulated camera through it. Both give the same on every platform.
+//! simulated camera through it, or lets it take a glance. A [`Collection`] is a whole set of such scenes. All give the
+//! same on every platform.
 //!
 //! ```
 //! use pointtpa::synth::{Options, Room, ScannerOptions, scan};
@@ -14,22 +15,29 @@
 
 mod bundled;
 mod class;
-mod dice;
+mod collection;
+pub(crate) mod dice;
+mod door;
 mod furnish;
 mod furniture;
+mod hung;
 mod light;
 mod material;
+mod picture;
 mod piece;
+mod placing;
 mod plan;
 mod room;
 mod scanner;
 mod shape;
 mod shell;
 mod tree;
+mod walk;
 
 pub use bundled::{BUNDLED, BundledScene};
+pub use collection::{Collection, Recipe, Views};
 pub use room::{Options, Room};
-pub use scanner::{ScannerOptions, scan};
+pub use scanner::{Path, ScannerOptions, scan};
 
 use dice::Dice;
 
@@ -71,11 +79,14 @@ impl Domain {
     fn any_kind(self, dice: &mut Dice) -> RoomKind {
         use RoomKind::{Bathroom, Bedroom, Kitchen, Living, Meeting, Office, Storage};
         match self {
-            Domain::Home => {
-                dice.pick(&[Living, Living, Living, Bedroom, Bedroom, Kitchen, Kitchen, Bathroom, Bathroom, Office])
+            Domain::Home => dice.pick(&[
+                Living, Living, Living, Living, Bedroom, Bedroom, Bedroom, Kitchen, Kitchen, Bathroom, Bathroom,
+                Bathroom, Bathroom, Office,
+            ]),
+            Domain::Office => {
+                dice.pick(&[Office, Office, Office, Office, Meeting, Meeting, Kitchen, Kitchen, Bathroom, Bathroom])
             }
-            Domain::Office => dice.pick(&[Office, Office, Office, Meeting, Meeting, Kitchen]),
-            Domain::Basement => dice.pick(&[Storage, Storage, Storage, Bathroom, Office]),
+            Domain::Basement => dice.pick(&[Storage, Storage, Storage, Bathroom, Kitchen, Office, Bedroom]),
         }
     }
 }
@@ -84,12 +95,12 @@ impl RoomKind {
     /// Shortest and longest side, metres.
     fn side_lengths(self) -> (f32, f32) {
         match self {
-            RoomKind::Living => (3.6, 6.0),
-            RoomKind::Bedroom => (3.0, 4.8),
-            RoomKind::Office | RoomKind::Storage => (3.0, 5.5),
-            RoomKind::Meeting => (3.8, 6.5),
-            RoomKind::Kitchen => (2.8, 4.8),
-            RoomKind::Bathroom => (2.1, 3.4),
+            RoomKind::Living => (3.3, 5.4),
+            RoomKind::Bedroom => (2.8, 4.4),
+            RoomKind::Office | RoomKind::Storage => (2.8, 5.2),
+            RoomKind::Meeting => (3.5, 5.8),
+            RoomKind::Kitchen => (2.6, 4.4),
+            RoomKind::Bathroom => (2.1, 3.2),
         }
     }
 }

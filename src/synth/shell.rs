@@ -2,11 +2,13 @@
 
 use glam::{Vec2, Vec3};
 
-use super::class::{CEILING, CURTAIN, DOOR, FLOOR, OTHER, PICTURE, WALL, WINDOW};
+use super::class::{CEILING, CURTAIN, FLOOR, OTHER, WALL, WINDOW};
 use super::dice::Dice;
+use super::door::doors;
+use super::hung::{hang, radiator};
 use super::material::{Color, Material, Pattern, vary};
 use super::piece::Piece;
-use super::plan::{Area, Span, Wall};
+use super::plan::{Span, Wall};
 use super::room::{Light, Room, Surface};
 use super::shape::{Frame, Shape};
 use super::{Domain, RoomKind};
@@ -14,18 +16,20 @@ use super::{Domain, RoomKind};
 /// The materials and habits of a room's shell.
 #[derive(Debug)]
 pub(crate) struct Style {
-    wall: Material,
-    floor: Material,
+    pub(super) wall: Material,
+    pub(super) floor: Material,
     ceiling: Material,
-    trim: Material,
+    pub(super) trim: Material,
     windows: usize,
-    pictures: usize,
+    pub(super) pictures: usize,
     curtains: f32,
 }
 
 impl Style {
     pub(crate) fn of(domain: Domain, kind: RoomKind, dice: &mut Dice) -> Self {
-        const PAINTS: [Color; 7] = [
+        const PAINTS: [Color; 9] = [
+            [0.86, 0.85, 0.85],
+            [0.92, 0.92, 0.91],
             [0.88, 0.86, 0.81],
             [0.80, 0.80, 0.80],
             [0.78, 0.70, 0.58],
@@ -66,8 +70,8 @@ impl Style {
                 Material::new(color, Pattern::Speckled { size: 0.01, depth: 0.4 }, 0.0, dice)
             }
             _ if dice.chance(0.3) => {
-                let color = vary([0.60, 0.53, 0.44], 0.14, dice);
-                Material::new(color, Pattern::Speckled { size: 0.012, depth: 0.3 }, 0.0, dice)
+                let color = vary(dice.pick(&[[0.60, 0.53, 0.44], [0.55, 0.54, 0.53], [0.40, 0.44, 0.50]]), 0.14, dice);
+                Material::new(color, Pattern::Speckled { size: 0.012, depth: dice.between(0.02, 0.3) }, 0.0, dice)
             }
             _ => Material::wood(dice),
         };
@@ -87,11 +91,12 @@ impl Style {
                 (Domain::Basement, _) | (_, RoomKind::Bathroom) => dice.count(0, 1),
                 _ => dice.count(1, 3),
             },
-            pictures: if domain == Domain::Basement { 0 } else { dice.count(0, 4) },
+            pictures: if domain == Domain::Basement { dice.count(0, 1) } else { dice.count(0, 4) },
             curtains: match (domain, kind) {
                 (Domain::Home, RoomKind::Bathroom | RoomKind::Kitchen) => 0.25,
                 (Domain::Home, _) => 0.75,
-                _ => 0.15,
+                (Domain::Office, _) => 0.3,
+                (Domain::Basement, _) => 0.15,
             },
         }
     }
@@ -102,7 +107,7 @@ pub(crate) fn build_shell(room: &mut Room, style: &Style, dice: &mut Dice) {
     let height = room.plan.height;
     doors(room, style, dice);
     windows(room, style, dice);
-    pictures(room, style, dice);
+    hang(room, style, dice);
     for index in 0..room.plan.walls.len() {
         let wall = room.plan.walls[index].clone();
         build_wall(room, &wall, style);
@@ -154,7 +159,7 @@ fn build_wall(room: &mut Room, wall: &Wall, style: &Style) {
 }
 
 /// A free span of that size on some wall, its walls tried in random order.
-fn find_span(room: &Room, size: Vec2, bottom: f32, margin: f32, dice: &mut Dice) -> Option<(usize, Span)> {
+pub(super) fn find_span(room: &Room, size: Vec2, bottom: f32, margin: f32, dice: &mut Dice) -> Option<(usize, Span)> {
     let walls = &room.plan.walls;
     let first = dice.below(walls.len());
     for step in 0..walls.len() {
@@ -170,53 +175,6 @@ fn find_span(room: &Room, size: Vec2, bottom: f32, margin: f32, dice: &mut Dice)
         }
     }
     None
-}
-
-fn doors(room: &mut Room, style: &Style, dice: &mut Dice) {
-    let count = if dice.chance(0.3) { 2 } else { 1 };
-    let leaf =
-        if dice.chance(0.5) { Material::wood(dice) } else { Material::varied([0.85, 0.85, 0.83], 0.08, 0.2, dice) };
-    let metal = Material::metal(dice);
-    for _ in 0..count {
-        let size = Vec2::new(dice.between(0.8, 0.98), dice.between(1.96, 2.08_f32.min(room.plan.height - 0.05)));
-        let Some((index, span)) = find_span(room, size, 0.0, 0.14, dice) else { continue };
-        let wall = &mut room.plan.walls[index];
-        wall.openings.push(span);
-        wall.taken.push(Span { from: span.from - 0.12, to: span.to + 0.12, bottom: 0.0, top: span.top + 0.12 });
-        let frame = wall.frame();
-        // Nothing may stand before the door.
-        let middle = wall.start + wall.along * f32::midpoint(span.from, span.to) + wall.inward() * 0.5;
-        room.plan.kept_clear.push(Area::around(middle, Vec2::splat(0.52)));
-        let (w, h) = (size.x, size.y);
-        let mut piece = Piece::new(w, 0.2, h);
-        for x in [-w / 2.0 - 0.03, w / 2.0 + 0.03] {
-            piece.cuboid(DOOR, [x, 0.0, h / 2.0], [0.07, 0.06, h], &style.trim);
-            piece.cuboid(DOOR, [x - 0.03 * x.signum(), -0.08, h / 2.0], [0.02, 0.16, h], &style.trim);
-        }
-        piece.cuboid(DOOR, [0.0, 0.0, h + 0.03], [w + 0.13, 0.06, 0.07], &style.trim);
-        let angle = if dice.chance(0.35) { dice.between(0.3, 1.7) } else { 0.0 };
-        let hinge = if dice.chance(0.5) { 1.0 } else { -1.0 };
-        let mut door = Piece::new(w, 0.04, h);
-        let x = -hinge * (w / 2.0 - 0.01);
-        door.cuboid(DOOR, [x, 0.0, h / 2.0], [w - 0.03, 0.04, h - 0.02], &leaf);
-        for z in [h * 0.28, h * 0.72].into_iter().filter(|_| dice.chance(0.6)) {
-            door.cuboid(DOOR, [x, 0.0, z], [w * 0.62, 0.056, h * 0.32], &leaf);
-        }
-        let knob = -hinge * (w - 0.09);
-        for y in [-0.05, 0.05] {
-            door.bar(DOOR, [knob + hinge * 0.05, y, 1.02], 0.011, 0.12, &metal);
-            door.cuboid(DOOR, [knob, y * 0.5, 1.0], [0.04, 0.02, 0.2], &metal);
-        }
-        piece.put(&door, [hinge * (w / 2.0 - 0.01), -0.05, 0.005], hinge * -angle);
-        if angle > 0.0 {
-            // A piece of the hallway behind.
-            let hall = style.wall;
-            piece.cuboid(WALL, [0.0, -1.5, room.plan.height / 2.0], [2.6, 0.02, room.plan.height], &hall);
-            piece.cuboid(FLOOR, [0.0, -0.8, -0.011], [2.6, 1.6, 0.02], &style.floor);
-        }
-        let at = frame.then(&Frame::at(Vec3::new(f32::midpoint(span.from, span.to), 0.0, 0.0)));
-        room.surfaces.extend(piece.placed(&at));
-    }
 }
 
 fn windows(room: &mut Room, style: &Style, dice: &mut Dice) {
@@ -261,7 +219,9 @@ fn windows(room: &mut Room, style: &Style, dice: &mut Dice) {
         let hung = if dice.chance(style.curtains) {
             curtains(&mut piece, w, bottom, bottom + h, dice)
         } else if bottom > 0.5 && dice.chance(0.5) {
-            radiator(&mut piece, w, bottom, dice)
+            let width = w * dice.between(0.7, 0.95);
+            radiator(&mut piece, width, [0.13, bottom - 0.12], dice);
+            0.13
         } else {
             bottom
         };
@@ -301,42 +261,6 @@ fn curtains(piece: &mut Piece, w: f32, bottom: f32, top: f32, dice: &mut Dice) -
         }
     }
     low
-}
-
-/// A radiator under a window sill; returns how far down it reaches.
-fn radiator(piece: &mut Piece, w: f32, sill: f32, dice: &mut Dice) -> f32 {
-    let paint = Material::varied([0.90, 0.90, 0.88], 0.03, 0.3, dice);
-    let (width, top) = (w * dice.between(0.7, 0.95), sill - 0.12);
-    piece.cuboid(OTHER, [0.0, 0.06, f32::midpoint(0.14, top)], [width, 0.05, top - 0.14], &paint);
-    let ribs = (width / 0.09) as usize;
-    for rib in 0..ribs {
-        let x = (rib as f32 + 0.5) / ribs as f32 * width - width / 2.0;
-        piece.cuboid(OTHER, [x, 0.06, f32::midpoint(0.13, top)], [0.04, 0.09, top - 0.12], &paint);
-    }
-    0.13
-}
-
-fn pictures(room: &mut Room, style: &Style, dice: &mut Dice) {
-    for _ in 0..style.pictures {
-        let size = Vec2::new(dice.between(0.3, 1.1), dice.between(0.3, 0.8));
-        let bottom = dice.between(1.25, 1.5).min(room.plan.height - size.y - 0.1);
-        let Some((index, span)) = find_span(room, size, bottom, 0.08, dice) else { continue };
-        let wall = &mut room.plan.walls[index];
-        wall.taken.push(span);
-        let middle = Vec3::new(f32::midpoint(span.from, span.to), 0.0, bottom + size.y / 2.0);
-        let at = wall.frame().then(&Frame::at(middle));
-        let edge = if dice.chance(0.5) { Material::wood(dice) } else { Material::dark(dice) };
-        let color = [dice.between(0.2, 0.8), dice.between(0.2, 0.8), dice.between(0.2, 0.8)];
-        let patches = Pattern::Patches { size: dice.between(0.03, 0.2), variety: dice.between(0.1, 0.4) };
-        let canvas = Material::new(color, patches, 0.1, dice);
-        let mut piece = Piece::new(size.x, 0.04, size.y);
-        piece.cuboid(PICTURE, [0.0, 0.012, 0.0], [size.x - 0.04, 0.024, size.y - 0.04], &canvas);
-        for side in [-1.0, 1.0] {
-            piece.cuboid(PICTURE, [side * (size.x / 2.0 - 0.015), 0.017, 0.0], [0.03, 0.034, size.y], &edge);
-            piece.cuboid(PICTURE, [0.0, 0.017, side * (size.y / 2.0 - 0.015)], [size.x, 0.034, 0.03], &edge);
-        }
-        room.surfaces.extend(piece.placed(&at));
-    }
 }
 
 /// Ceiling lamps, as things to see and as light.

@@ -47,6 +47,8 @@ pub enum Schedule {
     OneCycle(OneCycle),
     /// From the largest rate down along half a cosine.
     Cosine(Cosine),
+    /// The same at every step.
+    Constant(Setting),
 }
 
 impl Schedule {
@@ -55,6 +57,7 @@ impl Schedule {
         match self {
             Self::OneCycle(schedule) => schedule.at(step),
             Self::Cosine(schedule) => schedule.at(step),
+            Self::Constant(setting) => *setting,
         }
     }
 }

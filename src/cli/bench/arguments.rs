@@ -50,8 +50,8 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) geometry: bool,
 
-    /// Draw time against voxels, as SVG
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw time against voxels, as SVG or PNG by the file's name
+    #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
 
     /// Other measurements for the chart: rows of `label,voxels,seconds`

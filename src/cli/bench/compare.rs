@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pointtpa::Error;
 
-use super::chart::Series;
+use crate::chart::lines::Series;
 use crate::exit::{BAD_INPUT, Failure, Outcome};
 
 /// Reads a file of such rows. The first row may be a header; rows of one label make one line of the chart.

@@ -1,7 +1,7 @@
 //! What stands in bathrooms.
 
 use super::kitchen::basin;
-use crate::synth::class::{BATHTUB, CABINET, SHOWER_CURTAIN, SINK, TOILET};
+use crate::synth::class::{BATHTUB, CABINET, OTHER, SHOWER_CURTAIN, SINK, TOILET};
 use crate::synth::dice::Dice;
 use crate::synth::material::{Material, Pattern};
 use crate::synth::piece::Piece;
@@ -52,6 +52,38 @@ pub(crate) fn washbasin(dice: &mut Dice) -> Piece {
     piece
 }
 
+/// A washbasin let into a counter on a cabinet, under 1.7 m wide.
+pub(crate) fn vanity(dice: &mut Dice) -> Piece {
+    let (w, d, h) = (dice.between(0.9, 1.6), dice.between(0.46, 0.56), dice.between(0.8, 0.88));
+    let ceramic = Material::ceramic(dice);
+    let steel = Material::metal(dice);
+    let board = Material::board(dice);
+    let stone = super::kitchen::worktop(dice);
+    let mut piece = Piece::new(w, d, h);
+    let (bw, bd) = (0.46, d - 0.2);
+    piece.cuboid(CABINET, [0.0, -0.02, f32::midpoint(0.08, h - 0.19)], [w - 0.02, d - 0.06, h - 0.27], &board);
+    let doors = dice.count(2, 4);
+    let unit = w / doors as f32;
+    for door in 0..doors {
+        let x = -w / 2.0 + unit * (door as f32 + 0.5);
+        piece.cuboid(CABINET, [x, d / 2.0 - 0.04, f32::midpoint(0.1, h - 0.04)], [unit - 0.01, 0.02, h - 0.16], &board);
+        piece.ball(CABINET, [x + unit * 0.35, d / 2.0 - 0.02, h - 0.2], [0.014, 0.014, 0.014], &steel);
+    }
+    super::kitchen::top_around(&mut piece, 0.0, [bw, bd], [w, d, h], &stone);
+    basin(&mut piece, [0.0, 0.0, h], [bw, bd, 0.13], &ceramic);
+    piece.column(SINK, [0.0, -bd / 2.0 - 0.04, h], 0.014, 0.14, &steel);
+    piece.cuboid(SINK, [0.0, -bd / 2.0 + 0.01, h + 0.14], [0.025, 0.12, 0.02], &steel);
+    for side in [-1.0, 1.0] {
+        piece.cuboid(CABINET, [side * (w / 2.0 - 0.01), -0.02, h / 2.0], [0.02, d - 0.06, h - 0.08], &board);
+        if dice.chance(0.5) {
+            let thing = Material::any(dice);
+            let at = [side * w * 0.38, -d * 0.25, h];
+            piece.column(OTHER, at, dice.between(0.03, 0.05), dice.between(0.1, 0.2), &thing);
+        }
+    }
+    piece
+}
+
 /// A bathtub along the wall; its long side is its width.
 pub(crate) fn bathtub(dice: &mut Dice) -> Piece {
     let ceramic = Material::ceramic(dice);
@@ -67,7 +99,7 @@ pub(crate) fn bathtub(dice: &mut Dice) -> Piece {
     let steel = Material::metal(dice);
     piece.column(BATHTUB, [w / 2.0 - 0.1, -d / 2.0 + 0.06, h], 0.015, 0.12, &steel);
     piece.cuboid(BATHTUB, [w / 2.0 - 0.16, -d / 2.0 + 0.08, h + 0.11], [0.14, 0.03, 0.03], &steel);
-    if dice.chance(0.75) {
+    if dice.chance(0.85) {
         curtain(&mut piece, w, d / 2.0 - 0.03, 0.35, dice);
     }
     piece
@@ -78,10 +110,10 @@ pub(crate) fn shower(dice: &mut Dice) -> Piece {
     let ceramic = Material::ceramic(dice);
     let side = dice.between(0.8, 0.95);
     let mut piece = Piece::new(side, side, 0.4);
-    piece.cuboid(BATHTUB, [0.0, 0.0, 0.05], [side, side, 0.1], &ceramic);
+    piece.cuboid(OTHER, [0.0, 0.0, 0.04], [side, side, 0.08], &ceramic);
     let steel = Material::metal(dice);
-    piece.column(BATHTUB, [0.0, -side / 2.0 + 0.04, 1.0], 0.012, 1.0, &steel);
-    piece.cone(BATHTUB, [0.0, -side / 2.0 + 0.14, 1.97], 0.09, 0.03, 0.04, &steel);
+    piece.column(OTHER, [0.0, -side / 2.0 + 0.04, 1.0], 0.012, 1.0, &steel);
+    piece.cone(OTHER, [0.0, -side / 2.0 + 0.14, 1.97], 0.09, 0.03, 0.04, &steel);
     curtain(&mut piece, side, side / 2.0 - 0.03, 0.14, dice);
     piece
 }
@@ -99,7 +131,7 @@ fn curtain(piece: &mut Piece, width: f32, y: f32, low: f32, dice: &mut Dice) {
     let high = dice.between(1.92, 2.02);
     piece.bar(SHOWER_CURTAIN, [0.0, y, high], 0.012, width, &steel);
     let side = if dice.chance(0.5) { 1.0 } else { -1.0 };
-    let drawn = width * dice.between(0.2, 0.65);
+    let drawn = width * dice.between(0.25, 0.85);
     let mut from = 0.03;
     while from < drawn {
         let fold = dice.between(0.025, 0.04);

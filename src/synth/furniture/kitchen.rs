@@ -10,11 +10,7 @@ pub(crate) fn kitchen_line(width: f32, upper: bool, dice: &mut Dice) -> Piece {
     let (w, d, h) = (width, 0.62, dice.between(0.86, 0.93));
     let board = Material::board(dice);
     let metal = Material::metal(dice);
-    let stone = if dice.chance(0.5) {
-        Material::varied([0.35, 0.34, 0.33], 0.2, 0.3, dice).with(Pattern::Speckled { size: 0.006, depth: 0.4 })
-    } else {
-        Material::wood(dice)
-    };
+    let stone = worktop(dice);
     let mut piece = Piece::new(w, d, h);
     // The body leaves room for the basin; the sides and the fronts hide that.
     piece.cuboid(CABINET, [0.0, -0.02, f32::midpoint(0.1, h - 0.19)], [w - 0.01, d - 0.06, h - 0.29], &board);
@@ -33,14 +29,7 @@ pub(crate) fn kitchen_line(width: f32, upper: bool, dice: &mut Dice) -> Piece {
     // The top goes round the basin.
     let (bw, bd) = (0.46_f32.min(w * 0.5), 0.36);
     let x = dice.between(-w / 2.0 + bw / 2.0 + 0.08, w / 2.0 - bw / 2.0 - 0.08);
-    let z = h - 0.02;
-    let (left, right) = (x - bw / 2.0, x + bw / 2.0);
-    piece.cuboid(COUNTER, [f32::midpoint(-w / 2.0, left), 0.0, z], [left + w / 2.0, d, 0.04], &stone);
-    piece.cuboid(COUNTER, [f32::midpoint(w / 2.0, right), 0.0, z], [w / 2.0 - right, d, 0.04], &stone);
-    let rest = (d - bd) / 2.0;
-    for side in [-1.0, 1.0] {
-        piece.cuboid(COUNTER, [x, side * (bd + rest) / 2.0, z], [bw, rest, 0.04], &stone);
-    }
+    top_around(&mut piece, x, [bw, bd], [w, d, h], &stone);
     let steel = Material::varied([0.66, 0.67, 0.69], 0.04, 0.5, dice);
     basin(&mut piece, [x, 0.0, h], [bw, bd, 0.17], &steel);
     piece.column(SINK, [x, -bd / 2.0 - 0.05, h], 0.014, 0.26, &steel);
@@ -68,6 +57,44 @@ pub(crate) fn kitchen_line(width: f32, upper: bool, dice: &mut Dice) -> Piece {
             piece.bar(CABINET, [x, back + deep / 2.0 + 0.02, low + 0.06], 0.008, unit * 0.4, &metal);
         }
         piece.height = high;
+    }
+    piece
+}
+
+/// The material of a counter's top: stone, laminate or wood.
+pub(super) fn worktop(dice: &mut Dice) -> Material {
+    match dice.below(3) {
+        0 => Material::wood(dice),
+        1 => Material::varied([0.78, 0.77, 0.74], 0.15, 0.3, dice).with(Pattern::Speckled { size: 0.008, depth: 0.2 }),
+        _ => Material::varied([0.35, 0.34, 0.33], 0.2, 0.3, dice).with(Pattern::Speckled { size: 0.006, depth: 0.4 }),
+    }
+}
+
+/// A counter's top of that width, depth and height, with an opening `[width, depth]` at `x`.
+pub(super) fn top_around(piece: &mut Piece, x: f32, opening: [f32; 2], size: [f32; 3], stone: &Material) {
+    let ([bw, bd], [w, d, h]) = (opening, size);
+    let (left, right, z) = (x - bw / 2.0, x + bw / 2.0, h - 0.02);
+    piece.cuboid(COUNTER, [f32::midpoint(-w / 2.0, left), 0.0, z], [left + w / 2.0, d, 0.04], stone);
+    piece.cuboid(COUNTER, [f32::midpoint(w / 2.0, right), 0.0, z], [w / 2.0 - right, d, 0.04], stone);
+    let rest = (d - bd) / 2.0;
+    for side in [-1.0, 1.0] {
+        piece.cuboid(COUNTER, [x, side * (bd + rest) / 2.0, z], [bw, rest, 0.04], stone);
+    }
+}
+
+/// A counter that stands free: a kitchen's island, or a bar to lean on.
+pub(crate) fn island(dice: &mut Dice) -> Piece {
+    let (w, d, h) = (dice.between(1.1, 1.9), dice.between(0.6, 0.95), dice.between(0.88, 1.08));
+    let board = Material::board(dice);
+    let stone = worktop(dice);
+    let mut piece = Piece::new(w, d, h);
+    piece.cuboid(CABINET, [0.0, -0.06, f32::midpoint(0.08, h - 0.05)], [w - 0.08, d - 0.2, h - 0.13], &board);
+    piece.cuboid(CABINET, [0.0, -0.06, 0.04], [w - 0.16, d - 0.28, 0.08], &board);
+    piece.cuboid(COUNTER, [0.0, 0.0, h - 0.025], [w, d, 0.05], &stone);
+    for _ in 0..dice.count(0, 4) {
+        let thing = Material::any(dice);
+        let at = [dice.between(-0.4, 0.4) * w, dice.between(-0.3, 0.3) * d, h];
+        piece.column(OTHER, at, dice.between(0.04, 0.1), dice.between(0.06, 0.28), &thing);
     }
     piece
 }

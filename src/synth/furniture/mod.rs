@@ -2,14 +2,20 @@
 
 mod bathroom;
 mod clutter;
+mod desks;
 mod kitchen;
 mod seats;
 mod storage;
 mod tables;
+mod workshop;
 
-pub(crate) use bathroom::{bathtub, shower, toilet, washbasin};
-pub(crate) use clutter::{appliance, basket, boiler, box_pile, floor_lamp, plant, table_things};
-pub(crate) use kitchen::{kitchen_line, refrigerator};
-pub(crate) use seats::{armchair, bed, chair, sofa, swivel_chair};
-pub(crate) use storage::{bookshelf, cabinet, nightstand, wardrobe};
-pub(crate) use tables::{desk, low_table, table};
+pub(crate) use bathroom::{bathtub, shower, toilet, vanity, washbasin};
+pub(crate) use clutter::{
+    appliance, bag, basket, boiler, bottles, box_pile, case, coat_stand, floor_lamp, plant, shoes, table_things,
+};
+pub(crate) use desks::desk;
+pub(crate) use kitchen::{island, kitchen_line, refrigerator};
+pub(crate) use seats::{armchair, bed, chair, sofa, stool, swivel_chair};
+pub(crate) use storage::{bookshelf, built_in, cabinet, filing_cabinet, nightstand, wall_shelf, wardrobe};
+pub(crate) use tables::{low_table, side_table, table};
+pub(crate) use workshop::{chest_freezer, rack, utility_sink, workbench};

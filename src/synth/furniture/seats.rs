@@ -8,8 +8,11 @@ use crate::synth::material::{Material, Pattern};
 use crate::synth::piece::Piece;
 use crate::synth::shape::{Frame, Shape};
 
-/// A chair with four legs, of one look per `dice`.
+/// A chair of one look per `dice`: most with four legs and a back of slats or cloth, some moulded.
 pub(crate) fn chair(dice: &mut Dice) -> Piece {
+    if dice.chance(0.25) {
+        return shell_chair(dice);
+    }
     let (w, d) = (dice.between(0.40, 0.50), dice.between(0.40, 0.50));
     let (seat, top) = (dice.between(0.43, 0.48), dice.between(0.78, 1.02));
     let frame = if dice.chance(0.6) { Material::wood(dice) } else { Material::metal(dice) };
@@ -46,33 +49,95 @@ pub(crate) fn chair(dice: &mut Dice) -> Piece {
     piece
 }
 
-/// An office chair: star foot on castors, gas spring, upholstered seat and back, arms on some.
-pub(crate) fn swivel_chair(dice: &mut Dice) -> Piece {
-    let (seat, top) = (dice.between(0.44, 0.54), dice.between(0.88, 1.2));
-    let w = dice.between(0.46, 0.54);
-    let cover = if dice.chance(0.6) { Material::dark(dice) } else { Material::fabric(dice) };
-    let foot = Material::metal(dice);
-    let mut piece = Piece::new(0.62, 0.62, top);
-    for arm in 0..5 {
-        let angle = arm as f32 * 1.256_637;
-        let (sin, cos) = sin_cos(angle);
-        let bar = Frame::turned(Vec3::new(cos * 0.15, sin * 0.15, 0.09), angle);
-        piece.add(CHAIR, Shape::Cuboid { half: Vec3::new(0.15, 0.02, 0.015) }, bar, &foot);
-        piece.ball(CHAIR, [cos * 0.29, sin * 0.29, 0.03], [0.03, 0.03, 0.03], &cover);
+/// A stool without a back.
+pub(crate) fn stool(dice: &mut Dice) -> Piece {
+    let (w, seat) = (dice.between(0.3, 0.42), dice.between(0.42, 0.72));
+    let frame = if dice.chance(0.5) { Material::wood(dice) } else { Material::metal(dice) };
+    let cover = if dice.chance(0.5) { frame } else { Material::fabric(dice) };
+    let mut piece = Piece::new(w, w, seat);
+    piece.legs(CHAIR, [w * 0.85, w * 0.85], seat - 0.03, 0.035, true, &frame);
+    piece.cuboid(CHAIR, [0.0, 0.0, seat * 0.4], [w * 0.8, 0.02, 0.02], &frame);
+    piece.column(CHAIR, [0.0, 0.0, seat - 0.05], w / 2.0, 0.05, &cover);
+    piece
+}
+
+/// A moulded shell on four spread legs, or on the runners of a cantilever.
+pub(crate) fn shell_chair(dice: &mut Dice) -> Piece {
+    let (w, seat, top) = (dice.between(0.44, 0.52), dice.between(0.43, 0.47), dice.between(0.76, 0.88));
+    let shell = if dice.chance(0.6) { Material::any(dice).with(Pattern::Plain) } else { Material::dark(dice) };
+    let frame = if dice.chance(0.5) { Material::metal(dice) } else { Material::wood(dice) };
+    let mut piece = Piece::new(w, w, top);
+    if dice.chance(0.5) {
+        for side in [-1.0, 1.0] {
+            let x = side * (w / 2.0 - 0.02);
+            piece.cuboid(CHAIR, [x, 0.0, 0.014], [0.026, w, 0.026], &frame);
+            piece.cuboid(CHAIR, [x, w / 2.0 - 0.014, seat / 2.0], [0.026, 0.026, seat], &frame);
+            piece.cuboid(CHAIR, [x, 0.0, seat - 0.03], [0.026, w, 0.026], &frame);
+            if dice.chance(0.4) {
+                piece.cuboid(CHAIR, [x, 0.02, seat + 0.2], [0.04, w * 0.8, 0.03], &frame);
+            }
+        }
+    } else {
+        piece.legs(CHAIR, [w - 0.02, w - 0.02], seat - 0.02, 0.03, true, &frame);
     }
-    piece.column(CHAIR, [0.0, 0.0, 0.08], 0.028, seat - 0.12, &foot);
-    piece.cushion(CHAIR, [0.0, 0.02, seat - 0.04], [w, w, 0.09], 0.035, &cover);
-    let lean = dice.between(0.05, 0.2);
+    piece.cushion(CHAIR, [0.0, 0.02, seat - 0.01], [w, w - 0.03, 0.04], 0.02, &shell);
+    let back = top - seat;
+    let tilted = Frame::tilted(Vec3::new(0.0, -w / 2.0 - 0.01, seat + back / 2.0), dice.between(0.1, 0.28));
+    let half = Vec3::new(w * 0.47, 0.018, back / 2.0);
+    piece.add(CHAIR, Shape::Rounded { half, radius: 0.018 }, tilted, &shell);
+    piece
+}
+
+/// An office chair: star foot on castors, gas spring, upholstered seat and back, arms on most, a headrest on few.
+pub(crate) fn swivel_chair(dice: &mut Dice) -> Piece {
+    let (seat, top) = (dice.between(0.43, 0.56), dice.between(0.85, 1.22));
+    let w = dice.between(0.44, 0.54);
+    let cover = if dice.chance(0.55) { Material::dark(dice) } else { Material::fabric(dice) };
+    let dark = Material::dark(dice);
+    let foot = if dice.chance(0.5) { dark } else { Material::metal(dice) };
+    let mut piece = Piece::new(0.62, 0.62, top);
+    let (reach, turn) = (dice.between(0.27, 0.33), dice.between(0.0, 1.25));
+    for arm in 0..5 {
+        let angle = turn + arm as f32 * 1.256_637;
+        let (sin, cos) = sin_cos(angle);
+        // Along its x axis, and falling outwards.
+        let out = Vec3::new(cos, sin, -0.16).normalize();
+        let side = Vec3::new(-sin, cos, 0.0);
+        let origin = Vec3::new(cos * reach / 2.0, sin * reach / 2.0, 0.095);
+        let bar = Frame { origin, axes: [out, side, out.cross(side)] };
+        piece.add(CHAIR, Shape::Cuboid { half: Vec3::new(reach / 2.0, 0.022, 0.016) }, bar, &foot);
+        piece.ball(CHAIR, [cos * reach, sin * reach, 0.03], [0.028, 0.028, 0.03], &dark);
+    }
+    piece.column(CHAIR, [0.0, 0.0, 0.07], 0.045, 0.1, &foot);
+    piece.column(CHAIR, [0.0, 0.0, 0.08], 0.027, seat - 0.12, &foot);
+    piece.cuboid(CHAIR, [0.0, 0.0, seat - 0.1], [0.22, 0.26, 0.05], &dark);
+    piece.cushion(CHAIR, [0.0, 0.02, seat - 0.04], [w, w, 0.09], 0.04, &cover);
+    let lean = dice.between(0.05, 0.22);
     let back = top - seat - 0.08;
     let tilted = Frame::tilted(Vec3::new(0.0, -w / 2.0 - lean * back / 2.0, seat + 0.08 + back / 2.0), lean);
-    let half = Vec3::new(w * 0.47, 0.035, back / 2.0);
-    piece.add(CHAIR, Shape::Rounded { half, radius: 0.034 }, tilted, &cover);
-    piece.cuboid(CHAIR, [0.0, -w / 2.0 - 0.03, seat + 0.02], [0.06, 0.03, 0.22], &foot);
-    if dice.chance(0.6) {
+    if dice.chance(0.3) {
+        // A back of round outline.
+        let radii = Vec3::new(w * 0.5, 0.05, back * 0.55);
+        piece.add(CHAIR, Shape::Ellipsoid { radii }, tilted, &cover);
+    } else {
+        let half = Vec3::new(w * dice.between(0.4, 0.5), 0.035, back / 2.0);
+        piece.add(CHAIR, Shape::Rounded { half, radius: 0.034 }, tilted, &cover);
+    }
+    if dice.chance(0.2) {
+        let half = Vec3::new(0.14, 0.03, 0.07);
+        let at = tilted.then(&Frame::at(Vec3::Z * (back / 2.0 + 0.1)));
+        piece.add(CHAIR, Shape::Rounded { half, radius: 0.03 }, at, &cover);
+    }
+    piece.cuboid(CHAIR, [0.0, -w / 2.0 - 0.03, seat + 0.02], [0.06, 0.03, 0.22], &dark);
+    if dice.chance(0.65) {
+        let is_loop = dice.chance(0.4);
         for side in [-1.0, 1.0] {
             let x = side * (w / 2.0 + 0.03);
-            piece.cuboid(CHAIR, [x, -0.02, seat + 0.08], [0.03, 0.04, 0.22], &foot);
-            piece.cushion(CHAIR, [x, 0.0, seat + 0.2], [0.06, 0.26, 0.035], 0.015, &cover);
+            if is_loop {
+                piece.cuboid(CHAIR, [x, 0.12, seat + 0.08], [0.035, 0.04, 0.24], &dark);
+            }
+            piece.cuboid(CHAIR, [x, -0.06, seat + 0.08], [0.03, 0.05, 0.26], &dark);
+            piece.cushion(CHAIR, [x, 0.02, seat + 0.2], [0.065, 0.28, 0.035], 0.015, &dark);
         }
     }
     piece

@@ -56,7 +56,67 @@ pub(crate) fn wardrobe(dice: &mut Dice) -> Piece {
     let columns = dice.count(1, 4);
     let size = [columns as f32 * dice.between(0.45, 0.55), dice.between(0.45, 0.62), dice.between(1.75, 2.2)];
     let rows = dice.count(1, 2);
-    body(size, columns, rows, dice)
+    let mut piece = body(size, columns, rows, dice);
+    if size[2] < 2.0 && dice.chance(0.5) {
+        let pile = super::box_pile(dice);
+        piece.put(&pile, [dice.between(-0.2, 0.2) * size[0], 0.0, size[2]], dice.between(-0.2, 0.2));
+    }
+    piece
+}
+
+/// Cupboards built in from wall to wall and up to the ceiling, with a second row of doors above.
+pub(crate) fn built_in(height: f32, dice: &mut Dice) -> Piece {
+    let columns = dice.count(2, 5);
+    let unit = dice.between(0.45, 0.6);
+    let (w, d, h) = (unit * columns as f32, dice.between(0.4, 0.65), height - 0.02);
+    let paint =
+        if dice.chance(0.65) { Material::varied([0.86, 0.85, 0.83], 0.08, 0.2, dice) } else { Material::board(dice) };
+    let metal = Material::metal(dice);
+    let split = dice.between(1.9, 2.05).min(h - 0.3);
+    let mut piece = Piece::new(w, d, h);
+    piece.cuboid(CABINET, [0.0, -0.01, h / 2.0], [w, d - 0.02, h], &paint);
+    for column in 0..columns {
+        let x = -w / 2.0 + unit * (column as f32 + 0.5);
+        let side = if column % 2 == 0 { 1.0 } else { -1.0 };
+        for (low, high) in [(0.08, split), (split, h - 0.01)] {
+            let z = f32::midpoint(low, high);
+            piece.cuboid(CABINET, [x, d / 2.0 - 0.01, z], [unit - 0.01, 0.02, high - low - 0.01], &paint);
+            let handle = if low < 1.0 { 1.05 } else { low + 0.15 };
+            let at = [x + side * (unit / 2.0 - 0.06), d / 2.0 + 0.015, handle];
+            piece.cuboid(CABINET, at, [0.02, 0.03, 0.14], &metal);
+        }
+    }
+    piece
+}
+
+/// A filing cabinet of sheet metal.
+pub(crate) fn filing_cabinet(dice: &mut Dice) -> Piece {
+    let color = dice.pick(&[[0.66, 0.67, 0.66], [0.48, 0.49, 0.50], [0.80, 0.79, 0.74], [0.25, 0.26, 0.28]]);
+    let paint = Material::varied(color, 0.06, 0.3, dice);
+    let metal = Material::metal(dice);
+    let rows = dice.count(2, 4);
+    let (w, d, h) = (dice.between(0.4, 0.8), dice.between(0.42, 0.62), 0.06 + 0.33 * rows as f32);
+    let mut piece = Piece::new(w, d, h);
+    piece.cuboid(CABINET, [0.0, -0.01, h / 2.0], [w, d - 0.02, h], &paint);
+    for row in 0..rows {
+        let z = 0.06 + 0.33 * (row as f32 + 0.48);
+        piece.cuboid(CABINET, [0.0, d / 2.0 - 0.008, z], [w - 0.03, 0.018, 0.305], &paint);
+        piece.cuboid(CABINET, [0.0, d / 2.0 + 0.012, z + 0.08], [0.14, 0.024, 0.025], &metal);
+    }
+    super::table_things(&mut piece, [w / 2.0 - 0.13, d / 2.0 - 0.13], h, 3, dice);
+    piece
+}
+
+/// A board with books that hangs on a wall, about its middle: 0.34 m high, its back at y = 0.
+pub(crate) fn wall_shelf(width: f32, dice: &mut Dice) -> Piece {
+    let board = Material::board(dice);
+    let deep = dice.between(0.18, 0.26);
+    let mut shelf = Piece::new(width, deep, 0.34);
+    shelf.cuboid(BOOKSHELF, [0.0, 0.0, 0.012], [width, deep, 0.024], &board);
+    fill(&mut shelf, -width / 2.0 + 0.02, width - 0.04, 0.024, 0.3, deep, dice.between(0.5, 1.0), dice);
+    let mut piece = Piece::new(width, deep, 0.34);
+    piece.put(&shelf, [0.0, deep / 2.0, -0.17], 0.0);
+    piece
 }
 
 /// A bedside table.
