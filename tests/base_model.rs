@@ -29,7 +29,7 @@ fn prepare(folder: &Path) -> (PathBuf, PathBuf) {
     ];
     run(&[init.map(str::to_owned).as_slice(), &[model.display().to_string()]].concat()).succeeds();
     let rooms = folder.join("rooms").display().to_string();
-    run(&["synth", "--count", "1", "--seed", "1", "--quiet", "-o", &rooms]).succeeds();
+    run(&["synth", "--count", "1", "--seed", "1", "--views", "walk", "--quiet", "-o", &rooms]).succeeds();
     (model, folder.join("rooms/home_0000.ply"))
 }
 
@@ -47,9 +47,9 @@ fn completes_within(device: &str, limit: u64) {
     let out = folder.path().join("out.ply");
     let budget = format!("{}M", limit / MIB);
     let [model, room, out] = [&model, &room, &out].map(|path| path.display().to_string());
-    // At 4 cm this room has some 63,000 voxels.
+    // At 3 cm this room has some 63,000 voxels.
     let arguments = [
-        "segment", &room, "-o", &out, "--model", &model, "--grid", "0.04", "--device", device, "--memory", &budget,
+        "segment", &room, "-o", &out, "--model", &model, "--grid", "0.03", "--device", device, "--memory", &budget,
         "--json", "--quiet",
     ];
     let mut child = command(&arguments)

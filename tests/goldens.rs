@@ -89,3 +89,15 @@ fn low_rank_deltas_of_two_scenes_hold() {
 fn static_low_rank_deltas_hold() {
     holds("lora_small_slim.safetensors", 12);
 }
+
+// Training: losses, gradients of logits and parameters, and parameters after three steps of two recipes.
+
+#[test]
+fn gradients_and_steps_of_the_released_adapter_hold() {
+    holds("grads_pointtpa.safetensors", 160);
+}
+
+#[test]
+fn gradients_and_steps_of_low_rank_deltas_hold() {
+    holds("low_rank_grads_slim.safetensors", 190);
+}

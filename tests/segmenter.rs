@@ -191,7 +191,7 @@ fn a_small_budget_is_an_error_and_leaves_nothing_behind() {
         assert!(matches!(refused, Some(Error::OutOfMemory { .. })), "{refused:?}");
 
         // Room for the weights, not for the scene.
-        let device = tight(7 << 20);
+        let device = tight(14 << 20);
         let (segmenter, _) = Segmenter::open(&device, &model(Dtype::F32), None).unwrap();
         let weights = device.memory().live;
         let many = bare((0..40_000).map(|i| [(i % 200) as f32 * 0.05, (i / 200) as f32 * 0.05, 0.0]).collect());

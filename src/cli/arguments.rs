@@ -76,6 +76,7 @@ pub(crate) enum Command {
 }
 
 /// Label every point of scans
+#[allow(clippy::struct_excessive_bools, reason = "every switch of a command line is one")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`
@@ -87,6 +88,7 @@ Examples:
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
   pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
+#[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
     /// PLY files, folders of them, or patterns; `-` is standard input
     #[arg(value_name = "IN", required = true)]
@@ -252,9 +254,14 @@ pub(crate) enum Storage {
 Without --val the scenes stand in DIR; with it, in DIR/train and DIR/val. Scene i has seed S + i, so a longer run
 starts with the same scenes as a shorter one, and no scene to validate on is ever one to train on.
 
+A walk goes through the whole room; its scan stands level in the room's axes and has normals. A glance is one to three
+pictures from one place, as a depth camera on a tripod gives: most of the room is hidden, depths are stepped, pixels fly
+at edges, there are no normals, and half of the time the axes are the camera's, so that the floor is tilted.
+
 Examples:
   pointtpa synth -o rooms --count 10
-  pointtpa synth -o offices --count 200 --val 20 --domain office --seed 1")]
+  pointtpa synth -o offices --count 200 --val 20 --domain office --seed 1
+  pointtpa synth -o rooms --count 600 --val 60 --domain mixed")]
 pub(crate) struct Synth {
     /// The folder to write the scans to, as PLY files
     #[arg(short, long, value_name = "DIR")]

@@ -66,7 +66,7 @@ pub(crate) fn run(global: &Global, command: &Train) -> Outcome {
     let plan = Plan::of(command, &subject, data)?;
     plan.warn();
     screen::say(&plan.text());
-    Session::open(global, command, subject, plan, output, run_dir)?.train()
+    Session::open(global, command, subject, plan, output, &run_dir)?.train()
 }
 
 /// A run, and what is to become of it.
@@ -95,15 +95,15 @@ impl<'a> Session<'a> {
         subject: Subject,
         plan: Plan,
         output: &'a Path,
-        run_dir: PathBuf,
+        run_dir: &Path,
     ) -> Outcome<Self> {
         let device = choice::device(global)?;
         let (folder, from) = if command.paths.resume {
-            let (folder, checkpoint) = RunFolder::resume(&run_dir)?;
+            let (folder, checkpoint) = RunFolder::resume(run_dir)?;
             screen::say(&format!("going on after step {} of {}", checkpoint.state.step, plan.options.steps));
             (folder, Some(checkpoint))
         } else {
-            (RunFolder::create(&run_dir)?, None)
+            (RunFolder::create(run_dir)?, None)
         };
         let trainable = subject.trainable;
         let base_name = subject.name.clone();
@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
         let warnings = plan.warnings().to_vec();
         let file = subject.into_file()?;
         let Plan { loader, validation, options, .. } = plan;
-        let run = block_on(Run::start(&device, file, loader, validation, options, folder, from))?;
+        let run = Run::start(&device, file, loader, validation, options, folder, from.as_ref())?;
         let labels = info.labels.clone();
         Ok(Self {
             global,

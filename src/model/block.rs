@@ -96,9 +96,29 @@ impl Block {
         let (stage, row) = (scene.stage, self.order_row);
         context.record(|| name("in"), &x);
 
-        let x1 = self.encode_position(context, scene, x)?;
+        let x1 = if context.fuses() {
+            self.encode_position(scene, &x)?
+        } else {
+            let conv = convolution(context, stage, &self.conv, &x)?;
+            context.record(|| name("cpe_conv"), &conv);
+            let linear = self.cpe_linear.forward(context, &conv, Activation::None, None)?;
+            drop(conv);
+            self.add_to(context, "cpe", None, &x, |context, residual| {
+                self.cpe_norm.forward(context, &linear, Activation::None, residual)
+            })?
+        };
+        drop(x);
         context.record(|| name("x1"), &x1);
-        let qkv = self.normed_qkv(context, scene, &x1)?;
+
+        let qkv = match self.qkv.plain() {
+            Some(qkv) if context.fuses() => Var::constant(norm_linear(&x1, self.norm1.norm(), qkv.layer())?),
+            _ => {
+                let normed = self.norm1.forward(context, &x1, Activation::None, None)?;
+                context.record(|| name("norm1"), &normed);
+                let part = |part: &str| name(&format!("qkv_{part}"));
+                self.qkv.forward(context, &part, scene, row, &normed, Activation::None, None)?
+            }
+        };
         context.record(|| name("qkv"), &qkv);
         let attended = attention(context, stage, row, self.heads, self.scale, &qkv)?;
         drop(qkv);
@@ -108,10 +128,8 @@ impl Block {
         drop((x1, attended));
         context.record(|| name("x2"), &x2);
 
-        if context.fuses()
-            && let Some(hidden) = self.mlp_branch()
-        {
-            return self.mlp_and_adapter(context, &name, scene, &x2, hidden);
+        if let Some(hidden) = self.mlp_branch().filter(|_| context.fuses()) {
+            return self.branches(context, &name, scene, &x2, hidden);
         }
         let normed = self.norm2.forward(context, &x2, Activation::None, None)?;
         context.record(|| name("norm2"), &normed);
@@ -130,34 +148,13 @@ impl Block {
         Ok(out)
     }
 
-    /// `x1` `[n, c]` of `x` `[n, c]`.
-    fn encode_position<'a>(&'a self, context: &mut Context<'a>, scene: &Scene<'a>, x: Var) -> Result<Var> {
-        let stage = scene.stage;
-        if context.fuses() {
-            let conv = self.conv.layer();
-            let bias = conv.bias.expect("loaded with a bias");
-            let (order, linear, norm) = (stage.neighbor_order.as_ref(), self.cpe_linear.layer(), self.cpe_norm.norm());
-            let x1 = position_encoding(&x, conv.weight, bias, &stage.neighbors, order, linear, norm)?;
-            return Ok(Var::constant(x1));
-        }
-        let conv = convolution(context, stage, &self.conv, &x)?;
-        context.record(|| format!("{}.cpe_conv", self.name), &conv);
-        let linear = self.cpe_linear.forward(context, &conv, Activation::None, None)?;
-        drop(conv);
-        self.add_to(context, "cpe", None, &x, |context, residual| {
-            self.cpe_norm.forward(context, &linear, Activation::None, residual)
-        })
-    }
-
-    /// `qkv(norm1(x1))`, `[n, 3c]`.
-    fn normed_qkv<'a>(&'a self, context: &mut Context<'a>, scene: &Scene<'a>, x1: &Var) -> Result<Var> {
-        if let Some(qkv) = self.qkv.plain().filter(|_| context.fuses()) {
-            return Ok(Var::constant(norm_linear(x1, self.norm1.norm(), qkv.layer())?));
-        }
-        let normed = self.norm1.forward(context, x1, Activation::None, None)?;
-        context.record(|| format!("{}.norm1", self.name), &normed);
-        let part = |part: &str| format!("{}.qkv_{part}", self.name);
-        self.qkv.forward(context, &part, scene, self.order_row, &normed, Activation::None, None)
+    /// `x + LN(Linear(subm_conv(x)))`, with as little between kernels as the device allows.
+    fn encode_position(&self, scene: &Scene<'_>, x: &Tensor) -> Result<Var> {
+        let (stage, conv) = (scene.stage, self.conv.layer());
+        let bias = conv.bias.expect("loaded with a bias");
+        let (linear, norm, order) = (self.cpe_linear.layer(), self.cpe_norm.norm(), stage.neighbor_order.as_ref());
+        let x1 = position_encoding(x, conv.weight, bias, &stage.neighbors, order, linear, norm)?;
+        Ok(Var::constant(x1))
     }
 
     /// norm2 and the MLP, if nothing is added to its layers.
@@ -167,7 +164,7 @@ impl Block {
     }
 
     /// `x2 + adapter(x2) + hidden(x2)` `[n, c]`, with as little between kernels as the adapter allows.
-    fn mlp_and_adapter<'a>(
+    fn branches<'a>(
         &'a self,
         context: &mut Context<'a>,
         name: &dyn Fn(&str) -> String,
@@ -175,14 +172,14 @@ impl Block {
         x2: &Var,
         hidden: mlp::Branch<'_>,
     ) -> Result<Var> {
-        let out = match &self.adapter {
-            None => mlp(x2, x2, &[hidden])?,
-            Some(adapter) => match adapter.branch() {
-                Some(adapter) => mlp(x2, x2, &[adapter, hidden])?,
-                None => mlp(x2, &adapter.forward(context, name, scene, self.order_row, x2)?.into_tensor(), &[hidden])?,
-            },
-        };
-        Ok(Var::constant(out))
+        let Some(adapter) = &self.adapter else { return Ok(Var::constant(mlp(x2, x2, &[hidden])?)) };
+        Ok(Var::constant(match adapter.branch() {
+            Some(branch) => mlp(x2, x2, &[branch, hidden])?,
+            None => {
+                let adapted = adapter.forward(context, name, scene, self.order_row, x2)?;
+                mlp(x2, &adapted, &[hidden])?
+            }
+        }))
     }
 
     /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded, or rows of it dropped.

@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
         self.tape.is_some()
     }
 
-    /// Whether several operations may be one kernel: nobody wants to see what lies between them, now or on the way back.
+    /// Whether kernels may be fused: nobody asks for what lies between them.
     pub(super) fn fuses(&self) -> bool {
         !self.records() && !self.trains()
     }

@@ -20,8 +20,8 @@ pub struct BundledScene {
 
 /// The scenes in `assets/scenes/`.
 pub const BUNDLED: [BundledScene; 2] = [
-    BundledScene { file: "living_room.ply", domain: Domain::Home, kind: RoomKind::Living, seed: 17, cell_mm: 60 },
-    BundledScene { file: "office.ply", domain: Domain::Office, kind: RoomKind::Office, seed: 146, cell_mm: 60 },
+    BundledScene { file: "living_room.ply", domain: Domain::Home, kind: RoomKind::Living, seed: 0, cell_mm: 60 },
+    BundledScene { file: "office.ply", domain: Domain::Office, kind: RoomKind::Office, seed: 25, cell_mm: 60 },
 ];
 
 impl BundledScene {

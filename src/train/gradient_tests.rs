@@ -107,8 +107,6 @@ fn every_gradient_is_the_slope_of_the_loss() {
             let direction: Vec<f64> =
                 gradient.iter().zip(&random).map(|(g, r)| g / size + f64::from(*r) / length).collect();
             let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-            // The loss moves by 1 %, or less where that would take a long step, and is rounded by some 1e-6.
-            let step = (5e-3 / size).min(0.05);
             let mut loss_at = |offset: f64| {
                 let mut moved = start.clone();
                 let tensor = moved.tensors.get_mut(&format!("parameter.{name}")).unwrap();
@@ -119,10 +117,14 @@ fn every_gradient_is_the_slope_of_the_loss() {
                 let losses = block_on(trainer.slope_of(&batch)).unwrap().losses;
                 f64::from(block_on(losses.cross_entropy.to_vec::<f32>()).unwrap()[0])
             };
-            let difference = (loss_at(step) - loss_at(-step)) / (2.0 * step);
-            // What is left is the third derivative and the kinks of max and ReLU.
-            let error = (difference - expected).abs() / size;
-            assert!(error < 0.02, "{adapter:?} {name}: {difference} against {expected} of {size}");
+            // A long step crosses kinks of max and ReLU, a short one leaves little but rounding of the loss, some 1e-6:
+            // one in between must fit.
+            let differences = [5e-3, 2e-3, 7e-4].map(|change: f64| {
+                let step = (change / size).min(0.05);
+                (loss_at(step) - loss_at(-step)) / (2.0 * step)
+            });
+            let close = differences.iter().any(|difference| (difference - expected).abs() < 0.02 * size);
+            assert!(close, "{adapter:?} {name}: {differences:?} against {expected} of {size}");
         }
     }
 }

@@ -76,23 +76,23 @@ impl Run {
     /// # Errors
     /// As [`Trainer::new`]; [`Error::Argument`] for a checkpoint of another run, for a model whose inputs are not those of
     /// scans, and for data with other classes than the model.
-    pub async fn start(
+    pub fn start(
         device: &Device,
         file: ModelFile,
         loader: Loader,
         validation: Option<Dataset>,
         options: RunOptions,
         folder: RunFolder,
-        from: Option<Checkpoint>,
+        from: Option<&Checkpoint>,
     ) -> Result<Self> {
         let labels = loader.dataset().labels().clone();
         check_width(&file)?;
         let identity = identity(&file, &loader, &options)?;
-        if let Some(checkpoint) = &from {
+        if let Some(checkpoint) = from {
             checkpoint.check(&identity)?;
         }
         let mut trainer = Trainer::new(device, &file, options.trainer.clone())?;
-        if let Some(checkpoint) = &from {
+        if let Some(checkpoint) = from {
             trainer.restore(&checkpoint.state)?;
         }
         let done = trainer.steps_done();
@@ -111,16 +111,16 @@ impl Run {
             validated: None,
             saved: from.is_some().then_some(done),
             miou: None,
-            seconds: from.as_ref().map_or(0.0, |checkpoint| checkpoint.seconds),
+            seconds: from.map_or(0.0, |checkpoint| checkpoint.seconds),
         };
         match from {
-            None => run.log_start(device).await?,
+            None => run.log_start(device)?,
             Some(_) => run.take_up()?,
         }
         Ok(run)
     }
 
-    async fn log_start(&mut self, device: &Device) -> Result<()> {
+    fn log_start(&mut self, device: &Device) -> Result<()> {
         let line = json!({
             "kind": "start",
             "version": env!("CARGO_PKG_VERSION"),

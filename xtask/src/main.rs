@@ -1,7 +1,8 @@
-//! Project chores: `cargo xtask test`.
+//! Project chores: `cargo xtask test`, `cargo xtask ablation`.
 //!
 //! It has no dependencies, so that a fresh clone starts testing at once.
 
+mod ablation;
 mod adapter;
 mod step;
 mod suite;
@@ -9,8 +10,10 @@ mod suite;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-cargo xtask test    what CI runs: formatting, lints, all tests, the tests again on the portable tier.
-                    On Debian and its kin it first installs a software Vulkan driver if there is none.
+cargo xtask test       what CI runs: formatting, lints, all tests, the tests again on the portable tier.
+                       On Debian and its kin it first installs a software Vulkan driver if there is none.
+cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes some
+                       hours on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
 
 Environment:
   POINTTPA_TEST_DEVICE  (part of) the name of the adapter to test on, else the best one of this machine
@@ -20,6 +23,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => suite::run_all(),
+        ["ablation", ref options @ ..] => ablation::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -46,6 +46,7 @@ pub(crate) struct Train {
 }
 
 /// What is read and written.
+#[allow(clippy::struct_excessive_bools, reason = "every switch of a command line is one")]
 #[derive(Debug, Args)]
 pub(crate) struct Paths {
     /// The folder of labelled scans

@@ -163,7 +163,7 @@ mod tests {
                 bottoms += usize::from(is_deep && piece.parts[hit.surface].label == label);
             }
         }
-        // Some of the tubs have their curtain drawn that far.
-        assert!(bottoms > 28, "{bottoms} of 40");
+        // About half of the tubs have their curtain drawn past the middle, 10 ± 2 of 20: three deviations less.
+        assert!(bottoms >= 24, "{bottoms} of 40");
     }
 }
