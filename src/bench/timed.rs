@@ -145,3 +145,44 @@ impl Laps {
         self.pyramid + self.forward
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        LabelSet,
+        kernels::testing::{cpu, get},
+        model::{
+            config::Config,
+            preset::{AdapterChoice, Preset},
+            tensor_file::Dtype,
+            weights::ModelInfo,
+            write::write_model_to,
+        },
+    };
+
+    #[test]
+    fn what_is_measured_has_the_bits_of_a_pass_that_records_every_step() {
+        // On the CPU a pass that records nothing fuses several steps to a kernel.
+        let device = cpu();
+        let adapters =
+            [AdapterChoice::None, AdapterChoice::Bottleneck, AdapterChoice::BasisMix, AdapterChoice::LowRank];
+        for adapter in adapters {
+            let labels = LabelSet::rooms();
+            let config = Config::preset(Preset::Rooms, adapter, labels.classes.len()).unwrap();
+            let (info, mut bytes) = (ModelInfo::new(labels), Vec::new());
+            write_model_to(&mut bytes, &config, &info, Dtype::F32, |parameter| Ok(parameter.initial(1))).unwrap();
+            let file = ModelFile::from_bytes("a model in memory", bytes).unwrap();
+            let (model, _) = Model::load(&device, &file, None).unwrap();
+            // So many voxels that the finest stages are fused, and the coarsest have too few for it.
+            let room = Scene::of(3000).unwrap().upload(&device, &config, &info).unwrap();
+            let n = room.batch.rows();
+            let pyramid = block_on(Pyramid::build(&room.grid_coord, &room.batch, &[n], &model.stage_specs())).unwrap();
+            let plain = model.forward(&mut Context::default(), &pyramid, &room.features).unwrap();
+            let recorded = model.forward(&mut Context::recording(), &pyramid, &room.features).unwrap();
+            let (plain, recorded) = (get::<f32>(&plain), get::<f32>(&recorded));
+            assert!(plain == recorded, "{adapter:?}");
+            assert!(plain.len() >= n && plain.iter().all(|logit| logit.is_finite()));
+        }
+    }
+}
