@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It runs the `pointtpa` program, and keeps what each run said in the work folder: a second call goes on where the first
-//! one stopped. The table and the chart go to `docs/`.
+//! one stopped. The table and the chart go to `docs/`, those of a rehearsal to the work folder.
 
 use serde_json::{Value, json};
 use std::{
@@ -77,6 +77,11 @@ impl Ablation {
         if !(ablation.scale > 0.0 && ablation.scale <= 1.0) {
             return Err(format!("--scale {}: use above 0 and up to 1", ablation.scale));
         }
+        if ablation.scale < 1.0 {
+            // A rehearsal leaves the results of the real run alone.
+            ablation.work.push(format!("rehearsal-{}", ablation.scale));
+            ablation.docs = ablation.work.clone();
+        }
         Ok(ablation)
     }
 
@@ -86,7 +91,8 @@ impl Ablation {
         let basements = self.rooms("basement", BASEMENTS, 50_000)?;
         let base = self.work.join("base.safetensors");
         let steps = self.scaled(BASE_STEPS).to_string();
-        let scratch = ["--config", "rooms", "--classes", "rooms", "--grid", "0.04", "--lr", "0.004", "--block-lr", "0.001"];
+        let scratch =
+            ["--config", "rooms", "--classes", "rooms", "--grid", "0.04", "--lr", "0.004", "--block-lr", "0.001"];
         let trained = self.train("base", &homes, &base, &[&scratch[..], &["--steps", &steps]].concat())?;
         let arguments = ["eval", "--json", "--model", text(&base)?, "--data", text(&basements)?];
         let before = self.remember("unadapted", &arguments)?;
@@ -122,12 +128,15 @@ impl Ablation {
         let folder = self.work.join(domain);
         let [train, val, seed] = [self.scaled(train), self.scaled(val), seed].map(|n| n.to_string());
         let options = ["--count", &train, "--val", &val, "--seed", &seed, "--cell", "0.025", "-o", text(&folder)?];
-        self.remember(&format!("rooms of {domain}"), &[&["synth", "--json", "--domain", domain], &options[..]].concat())?;
+        self.remember(
+            &format!("rooms of {domain}"),
+            &[&["synth", "--json", "--domain", domain], &options[..]].concat(),
+        )?;
         Ok(folder)
     }
 
     fn train(&self, key: &str, data: &Path, output: &Path, options: &[&str]) -> Result<Value, String> {
-        let run_dir = self.work.join("run");
+        let run_dir = self.work.join("ablation-run");
         // What an interrupted call left of this run.
         let _ = fs::remove_dir_all(&run_dir);
         let common = ["train", "--json", "--quiet", "--val-every", "0", "--save-every", "0"];
@@ -165,8 +174,8 @@ impl Ablation {
             "# Adapting to other rooms\n\n\
              A model of the `rooms` preset, trained from scratch on synthetic homes ({} steps, mIoU {:.1} % on unseen homes),\n\
              meets basements: other shapes, colours and sensor, {} rooms of them to learn from. Without adaptation its mIoU on {}\n\
-             unseen basements is {:.1} %. Every row below is {} runs of {} steps with other seeds; the backbone is frozen\n\
-             but in the last two. Written by `cargo xtask ablation{}`, on {}.\n\n\
+             unseen basements is {:.1} %. Every row below is {} runs of {} steps with other seeds; the encoder is frozen\n\
+             but in the last. Written by `cargo xtask ablation{}`, on {}.\n\n\
              | adaptation | trained | share | mIoU, mean | spread¹ | step | memory² |\n|---|--:|--:|--:|--:|--:|--:|\n",
             base["steps"],
             100.0 * number(&base["miou"]),

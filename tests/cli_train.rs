@@ -319,5 +319,6 @@ fn a_recorded_model_keeps_its_adapter() {
     let arguments = ["train", "--dry-run", "--json", "--model", &path];
     let dry = run(&arguments).succeeds().json();
     assert_eq!((&dry["adapter"], dry["trainable"].as_u64()), (&"basis_mix".into(), Some(2715)));
-    run(&[&arguments[..], &["--adapter", "lora"]].concat()).fails_with(1, "has an adapter already: basis_mix, not lora");
+    run(&[&arguments[..], &["--adapter", "lora"]].concat())
+        .fails_with(1, "has an adapter already: basis_mix, not lora");
 }

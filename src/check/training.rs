@@ -25,7 +25,8 @@ const PARAMETER: f64 = 1e-5;
 /// `AdamW` divides a gradient by its own size, so that a step of 1e-4 is off by 1e-5 as soon as the gradient is off by a
 /// tenth. Elements whose recorded gradient is below this share of the tensor's largest are that near to rounding: the
 /// keys' biases, say, whose gradient is nothing but rounding, since the softmax does not see them. They are held to how
-/// far the optimizer can have moved them.
+/// far the optimizer can have moved them. So are exact zeros of the reference: what cancels exactly there may leave a
+/// rounding here, and the other way round.
 const ROUNDING: f64 = 1e-4;
 /// Of losses, means over some hundred rows of numbers below ten.
 const LOSS: f64 = 1e-4;

@@ -31,7 +31,7 @@ pub(crate) fn run(global: &Global, command: &Synth) -> Outcome {
     let validation = command.val.unwrap_or(0);
     let (train, val) = (command.output.join("train"), command.output.join("val"));
     let train = if command.val.is_some() { &train } else { &command.output };
-    let parts = [(train, command.seed, command.count), (&val, command.seed + VALIDATION_SEEDS, validation)];
+    let parts = [(train, command.seed, command.count), (&val, command.seed.wrapping_add(VALIDATION_SEEDS), validation)];
 
     let bar = screen::bar(command.count.saturating_add(validation), "scenes");
     bar.set_message("synth");

@@ -55,6 +55,12 @@ pub(crate) fn run(global: &Global, command: &Train) -> Outcome {
     }
     output::check_writable(output)?;
     let run_dir = command.paths.run_dir.clone().unwrap_or_else(|| output.with_extension("run"));
+    if run_dir == output {
+        return Err(Failure::usage(format!(
+            "{} would be the model and the run folder at once: name another file, or another folder (`--run-dir`)",
+            output.display()
+        )));
+    }
     if !command.paths.resume && holds_run(&run_dir)? {
         return Err(Failure::usage(format!(
             "{} holds a training run already: go on with it (`--resume`), name another folder (`--run-dir`), or remove it",
@@ -153,11 +159,12 @@ impl<'a> Session<'a> {
     fn all_steps(&mut self, bar: &ProgressBar) -> Outcome {
         let mut pace = Pace::new();
         loop {
-            if self.run.validation_is_due() || (self.ends_early() && self.scores.is_none()) {
-                self.validate(bar)?;
-            }
+            // Saved first: a scan that cannot be validated on must not take what was learned with it.
             if self.run.checkpoint_is_due() {
                 self.save()?;
+            }
+            if self.run.validation_is_due() || (self.ends_early() && self.scores.is_none()) {
+                self.validate(bar)?;
             }
             if self.run.steps_done() >= self.run.steps() || self.command.paths.finish {
                 return Ok(());
@@ -308,7 +315,8 @@ fn provenance(subject: &Subject, plan: &Plan, early: Option<u64>) -> String {
         let before = subject.info.provenance.as_ref().map_or_else(String::new, |before| format!(" ({before})"));
         format!("upon {}{before}", subject.name)
     };
-    let steps = early.map_or_else(|| plan.options.steps.to_string(), |step| format!("{step} of {}", plan.options.steps));
+    let steps =
+        early.map_or_else(|| plan.options.steps.to_string(), |step| format!("{step} of {}", plan.options.steps));
     format!(
         "trained by pointtpa {} {from}: {steps} steps on {} scans, seed {}",
         env!("CARGO_PKG_VERSION"),

@@ -173,13 +173,13 @@ impl Block {
         hidden: mlp::Branch<'_>,
     ) -> Result<Var> {
         let Some(adapter) = &self.adapter else { return Ok(Var::constant(mlp(x2, x2, &[hidden])?)) };
-        Ok(Var::constant(match adapter.branch() {
-            Some(branch) => mlp(x2, x2, &[branch, hidden])?,
-            None => {
-                let adapted = adapter.forward(context, name, scene, self.order_row, x2)?;
-                mlp(x2, &adapted, &[hidden])?
-            }
-        }))
+        let out = if let Some(branch) = adapter.branch() {
+            mlp(x2, x2, &[branch, hidden])?
+        } else {
+            let adapted = adapter.forward(context, name, scene, self.order_row, x2)?;
+            mlp(x2, &adapted, &[hidden])?
+        };
+        Ok(Var::constant(out))
     }
 
     /// `x + branch`: in one kernel, or in two when the branch alone is to be recorded, or rows of it dropped.

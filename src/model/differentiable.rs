@@ -110,9 +110,9 @@ pub(super) fn linear_layer<'a>(
         return Ok(Var::constant(forward(activation, residual)?));
     }
     if activation != Activation::None {
-        debug_assert!(residual.is_none(), "no layer adds a residual after an activation");
         let before = linear_layer(context, stage, layer, x, delta, Activation::None, None)?;
-        return activated(context, before, activation);
+        let out = activated(context, before, activation)?;
+        return residual.map_or(Ok(out.clone()), |residual| sum(context, &out, residual));
     }
     let result = forward(Activation::None, residual)?;
     let (x, residual) = (x.clone(), residual.and_then(Var::node));

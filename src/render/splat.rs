@@ -102,7 +102,12 @@ pub(super) fn local_sizes(positions: &[[f32; 3]], drawn: &[u32], usual: f32) -> 
     let size = |i: &u32| {
         let [x, y, z] = cell(i);
         // A surface may only touch a point's own cell; it fills one of those around.
-        let count = around.iter().filter_map(|[dx, dy, dz]| counts.get(&[x + dx, y + dy, z + dz])).max();
+        let count = around
+            .iter()
+            .filter_map(|[dx, dy, dz]| {
+                counts.get(&[x.saturating_add(*dx), y.saturating_add(*dy), z.saturating_add(*dz)])
+            })
+            .max();
         let Some(count) = count.filter(|count| **count >= SURFACE) else { return usual };
         let distance = side / (*count as f32).sqrt();
         (distance * DISTANCES / 2.0).clamp(usual, usual * LARGEST)

@@ -41,11 +41,12 @@ fn ceiling(positions: &[[f32; 3]], drawn: &[u32]) -> Option<f32> {
     let height = |i: &u32| positions[*i as usize][2];
     let low = drawn.iter().map(height).min_by(f32::total_cmp)?;
     let high = drawn.iter().map(height).max_by(f32::total_cmp)?;
-    let steps = ((high - low) / STEP) as usize + 1;
-    // Higher than any building.
-    if steps > 100_000 {
+    let steps = (high - low) / STEP;
+    // Higher than any building, or no height at all.
+    if !steps.is_finite() || steps > 100_000.0 {
         return None;
     }
+    let steps = steps as usize + 1;
     let mut layers = vec![0u64; steps + 1];
     for i in drawn {
         layers[((height(i) - low) / STEP) as usize] += 1;

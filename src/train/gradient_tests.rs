@@ -86,11 +86,13 @@ fn every_gradient_is_the_slope_of_the_loss() {
         let file = model(adapter, decoder);
         let device = cpu();
         let mut trainer = Trainer::new(&device, &file, options(Part::Full, LossKind::CrossEntropy)).unwrap();
-        let batch = batch(100, place as u64);
+        let batch = batch(140, 10 + place as u64);
         let slope = block_on(trainer.slope_of(&batch)).unwrap();
         let gradients = block_on(trainer.by_name(&slope.gradients)).unwrap();
         let start = block_on(trainer.state()).unwrap();
+        assert_eq!(gradients.len(), file.parameter_names().count(), "a parameter has no gradient");
         let mut noise = Noise::new(99);
+        let mut compared = 0;
         for (at, (name, gradient)) in gradients.iter().enumerate() {
             // Every third: all kinds of layers are among them, in every stage.
             if at % 3 != place % 3 {
@@ -101,6 +103,7 @@ fn every_gradient_is_the_slope_of_the_loss() {
             if size < 1e-3 {
                 continue;
             }
+            compared += 1;
             // Half along the gradient, half anywhere: what it lacks shows as well as what it has too much.
             let random = noise.floats(gradient.len());
             let length = random.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();
@@ -119,13 +122,16 @@ fn every_gradient_is_the_slope_of_the_loss() {
             };
             // A long step crosses kinks of max and ReLU, a short one leaves little but rounding of the loss, some 1e-6:
             // one in between must fit.
-            let differences = [(5e-3, 0.05), (2e-3, 0.02), (7e-4, 0.007)].map(|(change, longest): (f64, f64)| {
-                let step = (change / size).min(longest);
-                (loss_at(step) - loss_at(-step)) / (2.0 * step)
-            });
+            let differences =
+                [(5e-3, 0.05), (2e-3, 0.02), (7e-4, 0.007), (2e-4, 0.002)].map(|(change, longest): (f64, f64)| {
+                    let step = (change / size).min(longest);
+                    (loss_at(step) - loss_at(-step)) / (2.0 * step)
+                });
             let close = differences.iter().any(|difference| (difference - expected).abs() < 0.02 * size);
             assert!(close, "{adapter:?} {name}: {differences:?} against {expected} of {size}");
         }
+        // Gradients of keys' biases and the like are nothing but rounding; those of others are not.
+        assert!(compared * 4 > gradients.len(), "{compared} of {}", gradients.len());
     }
 }
 
@@ -222,6 +228,6 @@ fn accumulated_batches_are_the_mean_of_their_gradients() {
     let (a, b) = (batch(80, 1), batch(50, 2));
     let (alone, other) = (moved(std::slice::from_ref(&a)), moved(std::slice::from_ref(&b)));
     for ((both, a), b) in moved(&[a, b]).iter().zip(alone).zip(other) {
-        assert!((both - (a + b) / 2.0).abs() < 1e-7, "{both} of {a} and {b}");
+        assert!((both - f64::midpoint(a, b)).abs() < 1e-7, "{both} of {a} and {b}");
     }
 }

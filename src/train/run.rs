@@ -96,6 +96,13 @@ impl Run {
             trainer.restore(&checkpoint.state)?;
         }
         let done = trainer.steps_done();
+        if options.accumulate == 0 {
+            return Err(Error::Argument {
+                what: "accumulate".into(),
+                problem: "a step of no batches".into(),
+                advice: "Use 1 or more".into(),
+            });
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(MOST_THREADS);
         let batches = Prefetch::new(loader, done * options.accumulate as u64, threads);
         let mut run = Self {
@@ -195,7 +202,7 @@ impl Run {
         let first = self.batches.step();
         let epoch = self.batches.loader().epoch(first) + 1;
         let batches =
-            (0..self.options.accumulate.max(1)).map(|_| self.batches.next_batch()).collect::<Result<Vec<Batch>>>()?;
+            (0..self.options.accumulate).map(|_| self.batches.next_batch()).collect::<Result<Vec<Batch>>>()?;
         let report = self.trainer.step(&batches).await.map_err(|error| self.advised(error))?;
         let seconds = start.elapsed().as_secs_f64();
         self.seconds += seconds;

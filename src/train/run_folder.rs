@@ -158,8 +158,9 @@ fn lines(path: &Path) -> Result<Vec<Value>> {
         Err(error) => return Err(at("open", path)(error)),
     };
     let mut lines = Vec::new();
-    for line in BufReader::new(file).lines() {
-        lines.extend(serde_json::from_str::<Value>(&line.map_err(at("read", path))?));
+    // Bytes, not text: a line that was cut short may end in the middle of a character.
+    for line in BufReader::new(file).split(b'\n') {
+        lines.extend(serde_json::from_slice::<Value>(&line.map_err(at("read", path))?));
     }
     Ok(lines)
 }

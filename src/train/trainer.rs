@@ -172,10 +172,18 @@ impl Trainer {
     /// One step of the optimizer over the mean gradient of `batches`.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if a loss or gradient is not finite: parameters are then as before the step.
+    /// [`Error::Diverged`] if a loss or gradient is not finite: parameters are then as before the step. After any other
+    /// error some may have moved: go on from a [`TrainerState`].
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], and [`Error::Argument`] for a batch that does not fit the model.
     pub async fn step(&mut self, batches: &[Batch]) -> Result<StepReport> {
-        let share = 1.0 / batches.len().max(1) as f32;
+        if batches.is_empty() {
+            return Err(Error::Argument {
+                what: "training step".into(),
+                problem: "no batch was given".into(),
+                advice: "Give one at least".into(),
+            });
+        }
+        let share = 1.0 / batches.len() as f32;
         let mut total: Vec<Option<Tensor>> = vec![None; self.moments.len()];
         let mut losses = Vec::new();
         for (place, batch) in batches.iter().enumerate() {
@@ -258,7 +266,7 @@ impl Trainer {
     }
 
     fn slope(&self, scene: &Scene, pass: u64) -> Result<Slope> {
-        let dropping = (self.options.drop_path > 0.0).then(|| crate::model::Dropping {
+        let dropping = (self.options.drop_path > 0.0).then_some(crate::model::Dropping {
             seed: self.options.seed as u32,
             step: pass as u32,
             rate: self.options.drop_path,
