@@ -197,7 +197,7 @@ impl Ablation {
                 100.0 * row.mean,
                 100.0 * row.spread,
                 row.seconds,
-                row.bytes / 1048576.0
+                row.bytes / 1_048_576.0
             );
         }
         page.push_str(
