@@ -153,9 +153,14 @@ pub(super) mod tests {
         write(folder.path(), &[coord(), ("color.npy", floats([0.0, 0.2, 1.0, f32::NAN, 0.4, 0.6]))]);
         let colors = read(folder.path()).unwrap().colors.unwrap();
         assert_eq!(colors, [[0.0, 51.0, 255.0], [0.0, 102.0, 153.0]]);
-        write(folder.path(), &[("color.npy", floats([0.0, 0.5, 1.0, 300.0, -1.0, 2.0]))]);
+        write(folder.path(), &[("color.npy", floats([0.0, 0.5, 1.0, 255.0, -1.0, 2.0]))]);
         let colors = read(folder.path()).unwrap().colors.unwrap();
         assert_eq!(colors, [[0.0, 0.5, 1.0], [255.0, 0.0, 2.0]]);
+        // Beyond 255 they have 16 bits, as in PLY files.
+        write(folder.path(), &[("color.npy", floats([0.0, 257.0, 65535.0, 514.0, -1.0, 2570.0]))]);
+        let colors = read(folder.path()).unwrap().colors.unwrap();
+        let expected = [0.0, 1.0, 255.0, 2.0, 0.0, 10.0f32];
+        assert!(colors.as_flattened().iter().zip(expected).all(|(c, e)| (c - e).abs() < 1e-4), "{colors:?}");
     }
 
     #[test]
