@@ -5,6 +5,7 @@
 //! (path and bytes to cloud, contents and original) and a writer (original and labels to a stream), and an arm in
 //! `file.rs`.
 
+pub(crate) mod color_scale;
 mod description;
 mod file;
 mod guess;

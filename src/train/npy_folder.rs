@@ -1,7 +1,7 @@
 //! Folders of `.npy` columns, as Pointcept's preprocessing writes them: `scene0000_00/{coord,color,normal,segment}.npy`.
 
 use super::{labelled_scan::refused, npy::Array};
-use crate::{PointCloud, Result};
+use crate::{PointCloud, Result, scan::color_scale::scale_colors};
 use std::path::Path;
 
 /// The names labels go by, best first: `ScanNet`'s have two sets.
@@ -63,19 +63,10 @@ impl Column {
         self.values.as_chunks::<3>().0.iter().map(|row| row.map(|v| v as f32)).collect()
     }
 
-    /// In `0..=255`, by the rules for PLY files: floats up to 1 are fractions, numbers beyond 255 have 16 bits, what is not
-    /// finite is 0.
+    /// In `0..=255`, by the rules of [`scale_colors`].
     fn colors(&self) -> Vec<[f32; 3]> {
-        let highest = self.values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
-        let factor = match highest {
-            _ if self.is_float && highest <= 1.0 => 255.0,
-            _ if highest > 255.0 => 1.0 / 257.0,
-            _ => 1.0,
-        };
         let mut colors = self.triples();
-        for value in colors.as_flattened_mut() {
-            *value = if value.is_finite() { (*value * factor).clamp(0.0, 255.0) } else { 0.0 };
-        }
+        scale_colors(&mut colors, self.is_float);
         colors
     }
 }

@@ -6,6 +6,7 @@ use super::header::Element;
 use super::rows::{Row, SLOTS, Slot};
 use crate::Result;
 use crate::scan::PointCloud;
+use crate::scan::color_scale::{self, ColorScale};
 
 /// The names a value goes by, best first, in lower case: x, y, z, normal, colour, label.
 const NAMES: [&[&str]; SLOTS] = [
@@ -149,28 +150,15 @@ impl Columns {
     }
 }
 
-/// Brings colours of any type to `0..=255`.
-///
-/// Bytes stay as they are. Floats up to 1 are fractions; integers beyond 255 have 16 bits, as LAS files do.
+/// Brings colours of any type to `0..=255`, and says where that was a guess. Bytes stay as they are.
 fn scale_colors(colors: &mut [[f32; 3]], color_type: &ScalarType, warnings: &mut Vec<String>) {
     if *color_type == ScalarType::UChar {
         return;
     }
-    let finite = colors.iter().flatten().copied().filter(|value| value.is_finite());
-    let highest = finite.fold(0.0, f32::max);
     let is_float = matches!(color_type, ScalarType::Float | ScalarType::Double);
-    let factor = if is_float && highest <= 1.0 {
-        255.0
-    } else if highest > 255.0 {
+    let ColorScale { highest, is_wide, broken } = color_scale::scale_colors(colors, is_float);
+    if is_wide {
         warnings.push(format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257"));
-        1.0 / 257.0
-    } else {
-        1.0
-    };
-    let mut broken = 0usize;
-    for value in colors.iter_mut().flatten() {
-        broken += usize::from(!value.is_finite());
-        *value = if value.is_finite() { (*value * factor).clamp(0.0, 255.0) } else { 0.0 };
     }
     if broken > 0 {
         warnings.push(format!("{broken} colour values are not finite: they are taken as 0"));

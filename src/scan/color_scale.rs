@@ -1,0 +1,30 @@
+//! Colours of any type, brought to `0..=255`.
+
+/// How the colours of a scan were brought to `0..=255`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ColorScale {
+    /// The largest finite value that was there.
+    pub(crate) highest: f32,
+    /// Whether they were taken as 16-bit values.
+    pub(crate) is_wide: bool,
+    /// Values that are not finite, and were taken as 0.
+    pub(crate) broken: usize,
+}
+
+/// Brings colours to `0..=255`: floats up to 1 are fractions; what goes beyond 255 has 16 bits, as LAS files do.
+pub(crate) fn scale_colors(colors: &mut [[f32; 3]], is_float: bool) -> ColorScale {
+    let finite = colors.iter().flatten().copied().filter(|value| value.is_finite());
+    let highest = finite.fold(0.0, f32::max);
+    let is_wide = highest > 255.0;
+    let factor = match highest {
+        _ if is_float && highest <= 1.0 => 255.0,
+        _ if is_wide => 1.0 / 257.0,
+        _ => 1.0,
+    };
+    let mut broken = 0;
+    for value in colors.iter_mut().flatten() {
+        broken += usize::from(!value.is_finite());
+        *value = if value.is_finite() { (*value * factor).clamp(0.0, 255.0) } else { 0.0 };
+    }
+    ColorScale { highest, is_wide, broken }
+}
