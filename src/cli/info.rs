@@ -8,7 +8,7 @@ use std::path::Path;
 use pointtpa::model::adapter_file::{AdapterFile, is_adapter_file};
 use pointtpa::model::parameters::{Role, count, count_role};
 use pointtpa::model::tensor_file::TensorFile;
-use pointtpa::model::weights::ModelFile;
+use pointtpa::model::weights::{ModelFile, ModelInfo};
 use pointtpa::{Error, scan};
 use serde_json::{Map, Value, json};
 
@@ -79,8 +79,7 @@ fn about_adapter(file: &AdapterFile) -> (String, Value) {
     let dtypes = dtypes(file.tensors(), file.tensors().names());
     let by_part: Map<String, Value> =
         file.parts().into_iter().map(|(part, values)| (part.name().to_owned(), json!(values))).collect();
-    let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
-    let value = json!({
+    let mut value = json!({
         "kind": "adapter",
         "file": file.path().display().to_string(),
         "adapter": file.adapter_name(),
@@ -89,15 +88,8 @@ fn about_adapter(file: &AdapterFile) -> (String, Value) {
         "dtype": dtypes,
         "weight_bytes": bytes,
         "base": file.base(),
-        "label_set": info.labels.name,
-        "classes": info.labels.classes,
-        "grid_size": info.grid_size,
-        "features": features,
-        "licence": info.licence,
-        "provenance": info.provenance,
-        "note": info.note,
-        "other": info.other,
     });
+    add_info(&mut value, info);
     let parts: Vec<String> =
         file.parts().into_iter().map(|(part, values)| format!("{values} of the {}", part.name())).collect();
     let names: Vec<&str> = info.labels.classes.iter().map(|class| class.name.as_str()).collect();
@@ -114,6 +106,24 @@ fn about_adapter(file: &AdapterFile) -> (String, Value) {
         rows.extend(text.iter().map(|text| (name, text.clone())));
     }
     (titled(file.path(), rows), value)
+}
+
+/// What models and adapters say of themselves in the same way.
+fn add_info(value: &mut Value, info: &ModelInfo) {
+    let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
+    let fields = json!({
+        "label_set": info.labels.name,
+        "classes": info.labels.classes,
+        "grid_size": info.grid_size,
+        "features": features,
+        "licence": info.licence,
+        "provenance": info.provenance,
+        "note": info.note,
+        "other": info.other,
+    });
+    if let (Value::Object(value), Value::Object(fields)) = (value, fields) {
+        value.extend(fields);
+    }
 }
 
 /// The types that tensors are stored in, by name.
@@ -143,7 +153,7 @@ fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
     };
     let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
     let full_config: Value = serde_json::from_str(&config.to_json()?).unwrap_or_default();
-    let value = json!({
+    let mut value = json!({
         "kind": "model",
         "file": file.path().display().to_string(),
         "backbone": config.backbone.kind,
@@ -157,17 +167,10 @@ fn about_model(file: &ModelFile) -> Outcome<(String, Value)> {
         "adapter_share": share(adapter, total),
         "dtype": dtypes,
         "weight_bytes": bytes,
-        "label_set": info.labels.name,
-        "classes": info.labels.classes,
-        "grid_size": info.grid_size,
-        "features": features,
-        "licence": info.licence,
-        "provenance": info.provenance,
-        "note": info.note,
-        "other": info.other,
         "fault": fault,
         "config": full_config,
     });
+    add_info(&mut value, info);
 
     let backbone = &config.backbone;
     let mut rows = vec![
