@@ -247,6 +247,8 @@ fn text(path: &Path) -> Result<&str, String> {
 /// mIoU over the share of parameters that learn, with its spread.
 fn chart(rows: &[Row]) -> Result<String, String> {
     use plotters::prelude::*;
+    // It cannot fail: the font is part of the example. Texts are measured by it.
+    let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     let mut svg = String::new();
     let top = rows.iter().map(|row| row.mean + row.spread).fold(0.0, f64::max) * 115.0;
     {

@@ -18,6 +18,7 @@ pub mod bench;
 pub mod check;
 pub mod device;
 mod error;
+mod extent;
 #[doc(hidden)]
 pub mod geometry;
 #[doc(hidden)]

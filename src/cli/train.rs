@@ -282,7 +282,7 @@ impl<'a> Session<'a> {
             "miou": miou,
             "macc": self.scores.as_ref().map(|scores| scores.macc),
             "all_acc": self.scores.as_ref().map(|scores| scores.all_acc),
-            "classes": self.scores.as_ref().map(|scores| class_values(&labels, scores)),
+            "classes": self.scores.as_ref().map(|scores| scores.class_rows(&labels)),
             "warnings": self.warnings,
         });
         if global.json {
@@ -323,12 +323,6 @@ fn provenance(subject: &Subject, plan: &Plan, early: Option<u64>) -> String {
         plan.loader.dataset().len(),
         plan.options.trainer.seed
     )
-}
-
-fn class_values(labels: &LabelSet, scores: &Scores) -> Vec<Value> {
-    let rows = labels.classes.iter().zip(&scores.classes);
-    rows.map(|(class, of)| json!({"id": class.id, "name": class.name, "iou": of.iou, "accuracy": of.accuracy, "points": of.points}))
-        .collect()
 }
 
 fn class_table(labels: &LabelSet, scores: &Scores) -> String {

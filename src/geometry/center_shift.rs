@@ -1,14 +1,13 @@
 //! The reference's `CenterShift`: moves a scene over the origin.
 
+use crate::extent::extent;
+
 /// Moves `positions` so that the middle of their bounding box lies over x = y = 0 and, with `shift_z`, its lowest
 /// point on z = 0. Returns what was subtracted.
 ///
 /// All of it in f32, as numpy computes on f32 coordinates: the middle is `(min + max) / 2`.
 pub fn center_shift(positions: &mut [[f32; 3]], shift_z: bool) -> [f32; 3] {
-    let Some(first) = positions.first() else { return [0.0; 3] };
-    let (min, max) = positions.iter().fold((*first, *first), |(min, max), p| {
-        (std::array::from_fn(|a| min[a].min(p[a])), std::array::from_fn(|a| max[a].max(p[a])))
-    });
+    let Some((min, max)) = extent(positions.iter().copied()) else { return [0.0; 3] };
     let shift = [middle(min[0], max[0]), middle(min[1], max[1]), if shift_z { min[2] } else { 0.0 }];
     for position in positions {
         for (coordinate, shift) in position.iter_mut().zip(shift) {

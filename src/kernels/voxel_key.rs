@@ -17,6 +17,7 @@ use crate::{
         gpu::Gpu,
         shader_table::{params, voxel_key as shader},
     },
+    extent::extent,
 };
 use rayon::prelude::*;
 
@@ -47,11 +48,8 @@ impl Lattice {
             });
         }
         let mut lattice = Self { size, low: [0.0; 3], last: [0; 3] };
-        let Some(first) = positions.first() else { return Ok(lattice) };
         // Division and floor keep the order, so the extremes of the cells are the cells of the extremes.
-        let (min, max) = positions.iter().fold((*first, *first), |(min, max), p| {
-            (std::array::from_fn(|a| min[a].min(p[a])), std::array::from_fn(|a| max[a].max(p[a])))
-        });
+        let Some((min, max)) = extent(positions.iter().copied()) else { return Ok(lattice) };
         for axis in 0..3 {
             let low = cell(min[axis], size);
             let cells = cell(max[axis], size) - low + 1.0;
@@ -73,6 +71,11 @@ impl Lattice {
             (lattice.low[axis], lattice.last[axis]) = (low, cells as u32 - 1);
         }
         Ok(lattice)
+    }
+
+    /// The grid coordinate along `axis` of a coordinate that the grid covers.
+    pub(crate) fn cell(&self, axis: usize, x: f32) -> u32 {
+        (cell(x, self.size) - self.low[axis]) as u32
     }
 
     /// For one axis, the smallest f32 of every cell but the first, as ordered integers.
@@ -144,7 +147,7 @@ fn record(gpu: &Gpu, positions: &Tensor, lattice: &Lattice) -> Result<Tensor> {
 fn twin(positions: &Tensor, lattice: &Lattice) -> Result<Tensor> {
     let mut out = Tensor::uninit(positions.device(), positions.shape(), DType::I32)?;
     out.host_mut::<i32>().par_iter_mut().zip(positions.host::<f32>()).enumerate().for_each(|(i, (grid, x))| {
-        *grid = (cell(*x, lattice.size) - lattice.low[i % 3]) as i32;
+        *grid = lattice.cell(i % 3, *x) as i32;
     });
     Ok(out)
 }

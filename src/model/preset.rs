@@ -129,11 +129,11 @@ fn rooms() -> Backbone {
         enc_depths: vec![1, 2, 2, 2],
         enc_channels: vec![32, 64, 96, 128],
         enc_num_head: vec![2, 4, 6, 8],
-        enc_patch_size: vec![256; 4],
+        enc_patch_size: vec![128, 256, 256, 256],
         dec_depths: vec![1; 3],
         dec_channels: vec![32, 48, 64],
         dec_num_head: vec![2, 3, 4],
-        dec_patch_size: vec![256; 3],
+        dec_patch_size: vec![128, 256, 256],
         drop_path: 0.1,
         ..Backbone::default()
     }

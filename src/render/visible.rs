@@ -1,6 +1,7 @@
 //! Which points of a room are worth drawing: not its ceiling, and not walls seen from behind.
 
 use super::camera::dot;
+use crate::extent::extent;
 
 /// Metres of one step of the search for a ceiling.
 const STEP: f32 = 0.05;
@@ -59,11 +60,7 @@ fn ceiling(positions: &[[f32; 3]], drawn: &[u32]) -> Option<f32> {
 
 /// Whether the normals of the outermost points, which are walls if anything is, face the middle.
 fn face_inwards(positions: &[[f32; 3]], drawn: &[u32], normals: &[[f32; 3]]) -> bool {
-    let Some(first) = drawn.first() else { return false };
-    let corner = [positions[*first as usize]; 2];
-    let [low, high] = drawn.iter().map(|i| positions[*i as usize]).fold(corner, |[low, high], p| {
-        [std::array::from_fn(|a| low[a].min(p[a])), std::array::from_fn(|a| high[a].max(p[a]))]
-    });
+    let Some((low, high)) = extent(drawn.iter().map(|i| positions[*i as usize])) else { return false };
     let (mut outer, mut inwards) = (0u64, 0u64);
     for i in drawn {
         let (position, normal) = (positions[*i as usize], normals[*i as usize]);

@@ -1,6 +1,6 @@
 //! The points of one scan, as columns.
 
-use crate::{Error, Result};
+use crate::{Error, Result, extent::extent};
 
 /// Coordinates beyond this many metres lose more than half a millimetre in `f32`, so they get an origin.
 const LARGE_COORDINATE: f64 = 8192.0;
@@ -93,14 +93,7 @@ impl PointCloud {
 
     /// The lowest and highest corner of the finite points, metres relative to `origin`; `None` without any.
     pub fn bounds(&self) -> Option<([f32; 3], [f32; 3])> {
-        let mut finite = self.positions.iter().filter(|position| position.iter().all(|value| value.is_finite()));
-        let first = *finite.next()?;
-        Some(finite.fold((first, first), |(low, high), position| {
-            (
-                std::array::from_fn(|axis| low[axis].min(position[axis])),
-                std::array::from_fn(|axis| high[axis].max(position[axis])),
-            )
-        }))
+        extent(self.positions.iter().copied().filter(|position| position.iter().all(|value| value.is_finite())))
     }
 }
 

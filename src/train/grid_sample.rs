@@ -24,10 +24,7 @@ impl Cells {
     pub(super) fn of(coord: &[[f32; 3]], size: f64) -> Result<Self> {
         let lattice = Lattice::covering(coord, size)?;
         // 16 bits an axis, and the point, so that equal cells keep the input's order.
-        let key = |p: &[f32; 3]| {
-            let cell = |a: usize| ((f64::from(p[a]) / size).floor() - lattice.low[a]) as u64 & 0xffff;
-            cell(0) << 32 | cell(1) << 16 | cell(2)
-        };
+        let key = |p: &[f32; 3]| (0..3).fold(0, |key, axis| key << 16 | u64::from(lattice.cell(axis, p[axis]) & 0xffff));
         let mut keys: Vec<(u64, u32)> = coord.iter().map(key).zip(0..).collect();
         keys.sort_unstable();
         let mut cells = Self {

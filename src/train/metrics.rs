@@ -13,7 +13,9 @@
 //! and [`Scores::macc_present`] are the means over the classes that have one. Points whose truth is -1 are ignored
 //! whatever was predicted there.
 
-use crate::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::{Error, LabelSet, Result, scan::Class};
 
 /// Added to every denominator, as the reference does.
 const EPSILON: f64 = 1e-10;
@@ -61,6 +63,23 @@ pub struct ClassScores {
     pub points: u64,
     /// Points that were taken for it, right or wrong.
     pub predicted: u64,
+}
+
+impl Scores {
+    /// An object per class, as logs and results have it: `id`, `name`, `iou`, `accuracy`, `points`, `predicted`.
+    pub fn class_rows(&self, labels: &LabelSet) -> Vec<Value> {
+        let row = |(class, of): (&Class, &ClassScores)| {
+            json!({
+                "id": class.id,
+                "name": class.name,
+                "iou": of.iou,
+                "accuracy": of.accuracy,
+                "points": of.points,
+                "predicted": of.predicted,
+            })
+        };
+        labels.classes.iter().zip(&self.classes).map(row).collect()
+    }
 }
 
 impl ConfusionMatrix {

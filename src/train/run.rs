@@ -122,7 +122,7 @@ impl Run {
         };
         match from {
             None => run.log_start(device)?,
-            Some(_) => run.take_up()?,
+            Some(_) => run.take_up(device)?,
         }
         Ok(run)
     }
@@ -139,9 +139,14 @@ impl Run {
         self.folder.log(&line)
     }
 
-    /// What the log knows of the last validation.
-    fn take_up(&mut self) -> Result<()> {
+    /// Cuts the log back to the checkpoint, and takes from it what it knows of the last validation.
+    fn take_up(&mut self, device: &Device) -> Result<()> {
+        self.folder.forget_after(self.steps_done())?;
         let lines = self.folder.lines()?;
+        let (was, is) = (lines.iter().find_map(|line| line["device"].as_str()), device.description());
+        if let Some(was) = was.filter(|was| *was != is) {
+            log::warn!("the run began on {was} and goes on on {is}: it will not have the bits of one that stayed there");
+        }
         let last = lines.iter().rev().find(|line| line["kind"] == "validation");
         self.validated = last.and_then(|line| line["step"].as_u64());
         self.miou = last.and_then(|line| line["miou"].as_f64());
@@ -263,13 +268,6 @@ impl Run {
         let seconds = start.elapsed().as_secs_f64();
         self.seconds += seconds;
         let done = self.steps_done();
-        let classes: Vec<Value> = self
-            .labels
-            .classes
-            .iter()
-            .zip(&scores.classes)
-            .map(|(class, of)| json!({"name": class.name, "iou": of.iou, "accuracy": of.accuracy, "points": of.points}))
-            .collect();
         let line = json!({
             "kind": "validation",
             "step": done,
@@ -277,10 +275,13 @@ impl Run {
             "macc": scores.macc,
             "all_acc": scores.all_acc,
             "miou_present": scores.miou_present,
-            "classes": classes,
+            "classes": scores.class_rows(&self.labels),
             "seconds": seconds,
         });
-        self.folder.log(&line)?;
+        // Asked for twice, as by a finish that is repeated, it is said once.
+        if self.validated != Some(done) {
+            self.folder.log(&line)?;
+        }
         self.validated = Some(done);
         self.miou = Some(scores.miou);
         Ok(scores)

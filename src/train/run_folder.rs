@@ -26,7 +26,7 @@ impl RunFolder {
     /// A folder for a new run, made if it is not there. The log of a run that left no checkpoint makes room.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it holds a run that could go on, [`Error::Io`].
+    /// [`Error::Argument`] if it holds a run that could go on, or a log of something else; [`Error::Io`].
     pub fn create(path: &Path) -> Result<Self> {
         if holds_run(path)? {
             return Err(Error::Argument {
@@ -37,11 +37,20 @@ impl RunFolder {
         }
         fs::create_dir_all(path).map_err(at("create", path))?;
         let log = path.join(LOG);
+        let is_ours = lines(&log)?.first().is_some_and(|line| line["kind"] == "start");
+        if !is_ours && fs::metadata(&log).is_ok_and(|of| of.len() > 0) {
+            return Err(Error::Argument {
+                what: log.display().to_string(),
+                problem: "is not the log of a training run, and would be overwritten".to_owned(),
+                advice: "Name another folder (`--run-dir`), or move the file".to_owned(),
+            });
+        }
         File::create(&log).map_err(at("create", &log))?;
         Self::open_log(path)
     }
 
-    /// The folder of a run that is to go on, and its last checkpoint. The log forgets what came after that.
+    /// The folder of a run that is to go on, and its last checkpoint. The log is as it was left:
+    /// [`Self::forget_after`] cuts it back once it is known that this run may go on.
     ///
     /// # Errors
     /// [`Error::Argument`] if there is no checkpoint, [`Error::Model`] if the last one cannot be read, [`Error::Io`].
@@ -54,10 +63,19 @@ impl RunFolder {
             });
         };
         let checkpoint = Checkpoint::read(&last)?;
-        let log = path.join(LOG);
-        let kept: Vec<Value> = lines(&log)?.into_iter().filter(|line| step_of(line) <= checkpoint.state.step).collect();
-        write_whole(&log, |out| kept.iter().try_for_each(|line| writeln!(out, "{line}")))?;
         Ok((Self::open_log(path)?, checkpoint))
+    }
+
+    /// Takes the lines of later steps out of the log, and a line that was cut short.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the log is as it was then.
+    pub fn forget_after(&mut self, step: u64) -> Result<()> {
+        let log = self.path.join(LOG);
+        let kept: Vec<Value> = lines(&log)?.into_iter().filter(|line| step_of(line) <= step).collect();
+        write_whole(&log, |out| kept.iter().try_for_each(|line| writeln!(out, "{line}")))?;
+        *self = Self::open_log(&self.path)?;
+        Ok(())
     }
 
     fn open_log(path: &Path) -> Result<Self> {
@@ -225,6 +243,8 @@ mod tests {
         assert!(RunFolder::create(root.path()).unwrap_err().to_string().contains("holds a training run already"));
         let (mut folder, checkpoint) = RunFolder::resume(root.path()).unwrap();
         assert_eq!(checkpoint.state.step, 2);
+        assert_eq!(folder.lines().unwrap().len(), 5);
+        folder.forget_after(checkpoint.state.step).unwrap();
         folder.log(&json!({"kind": "step", "step": 3, "again": true})).unwrap();
         let lines = folder.lines().unwrap();
         assert_eq!(lines.iter().map(step_of).collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -237,5 +257,19 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(matches!(RunFolder::create(&file.join("run")), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn a_log_of_something_else_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let log = root.path().join(LOG);
+        for text in ["{\"event\": \"login\"}\n", "no JSON"] {
+            fs::write(&log, text).unwrap();
+            let error = RunFolder::create(root.path()).unwrap_err().to_string();
+            assert!(error.contains("is not the log of a training run"), "{error}");
+            assert_eq!(fs::read_to_string(&log).unwrap(), text);
+        }
+        fs::write(&log, "").unwrap();
+        RunFolder::create(root.path()).unwrap();
     }
 }

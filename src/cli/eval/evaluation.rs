@@ -45,22 +45,6 @@ pub(super) struct Mistake {
 impl Evaluation {
     pub(super) fn json(&self) -> Value {
         let scores = &self.scores;
-        let classes: Vec<Value> = self
-            .labels
-            .classes
-            .iter()
-            .zip(&scores.classes)
-            .map(|(class, of)| {
-                json!({
-                    "id": class.id,
-                    "name": class.name,
-                    "iou": of.iou,
-                    "accuracy": of.accuracy,
-                    "points": of.points,
-                    "predicted": of.predicted,
-                })
-            })
-            .collect();
         let scenes: Vec<Value> = self
             .scenes
             .iter()
@@ -86,7 +70,7 @@ impl Evaluation {
             "classes_present": scores.present,
             "points": scores.points,
             "ignored": scores.ignored,
-            "classes": classes,
+            "classes": scores.class_rows(&self.labels),
             "scenes": scenes,
             "model": self.model,
             "data": self.data,

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use pointtpa::model::adapter_settings::{AdapterSettings, Layers};
 use pointtpa::model::config::Target;
+use pointtpa::train::Recipe as Augmentation;
 use pointtpa::train::trainable::Part;
 
 use crate::arguments::{AdapterName, Network};
@@ -187,13 +188,18 @@ pub(crate) struct Recipe {
     #[arg(long, value_enum, default_value_t = LossName::Both)]
     pub(crate) loss: LossName,
 
-    /// Weights of the classes in cross-entropy: inverse to their points, inverse to the root of them, or a number each
-    #[arg(long, value_name = "none|inverse|root|W,W,…", default_value = "none")]
+    /// Weights of the classes in cross-entropy: inverse to their points, to the square or fourth root of them, or a number
+    /// each
+    #[arg(long, value_name = "none|inverse|root|fourth-root|W,…", default_value = "none")]
     pub(crate) class_weights: ClassWeights,
 
-    /// How often the scenes of a batch are merged in pairs
-    #[arg(long, value_name = "SHARE", default_value_t = 0.8, value_parser = share_or_all)]
-    pub(crate) mix_prob: f64,
+    /// How scans are varied from one time to the next
+    #[arg(long, value_enum, default_value_t = AugmentName::Published)]
+    pub(crate) augment: AugmentName,
+
+    /// How often the scenes of a batch are merged in pairs [default: 0.8; 0 with `--augment mild` and `none`]
+    #[arg(long, value_name = "SHARE", value_parser = share_or_all)]
+    pub(crate) mix_prob: Option<f64>,
 
     /// The most voxels of a scene, 0 for any: those around a random one are kept
     #[arg(long, value_name = "N", default_value_t = 50_000)]
@@ -219,6 +225,26 @@ pub(crate) struct Keeping {
     /// Steps from one checkpoint to the next, 0 for one at the end [default: an epoch]
     #[arg(long, value_name = "STEPS")]
     pub(crate) save_every: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AugmentName {
+    /// All that the published recipe does: dropped points, turns, scales, flips, bends, colours
+    Published,
+    /// Turns, scales, flips, a little noise and other light: for short trainings
+    Mild,
+    /// Scans as they are
+    None,
+}
+
+impl From<AugmentName> for Augmentation {
+    fn from(name: AugmentName) -> Self {
+        match name {
+            AugmentName::Published => Self::reference(),
+            AugmentName::Mild => Self::mild(),
+            AugmentName::None => Self::none(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -307,12 +333,13 @@ impl FromStr for ClassWeights {
             "none" => Ok(Self::None),
             "inverse" => Ok(Self::Inverse(1.0)),
             "root" => Ok(Self::Inverse(0.5)),
+            "fourth-root" => Ok(Self::Inverse(0.25)),
             numbers => {
                 let weight = |number: &str| number.trim().parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
                 let weights: Option<Vec<f32>> = numbers.split(',').map(weight).collect();
                 let weights = weights.filter(|weights| weights.iter().any(|weight| *weight > 0.0));
                 weights.map(Self::Listed).ok_or_else(|| {
-                    "write `none`, `inverse`, `root`, or a weight of 0 or more for every class, like 1,0.5,2".to_owned()
+                    "write `none`, `inverse`, `root`, `fourth-root`, or a weight of 0 or more for every class, like 1,0.5,2".to_owned()
                 })
             }
         }
@@ -380,6 +407,7 @@ mod tests {
         assert_eq!("2, 5".parse(), Ok(LayerList(Layers::Listed(vec![2, 5]))));
         assert!("first".parse::<LayerList>().is_err() && "".parse::<LayerList>().is_err());
         assert_eq!("root".parse(), Ok(ClassWeights::Inverse(0.5)));
+        assert_eq!("fourth-root".parse(), Ok(ClassWeights::Inverse(0.25)));
         assert_eq!("1,0,2.5".parse(), Ok(ClassWeights::Listed(vec![1.0, 0.0, 2.5])));
         for wrong in ["0,0", "-1,2", "NaN", "most", ""] {
             assert!(wrong.parse::<ClassWeights>().is_err(), "{wrong}");

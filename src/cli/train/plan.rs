@@ -49,11 +49,12 @@ impl Plan {
             None
         };
         let weights = class_weights(&command.recipe.class_weights, train.class_points(), labels)?;
+        let augment = Recipe::from(command.recipe.augment);
         let recipe = Recipe {
             grid_size,
             max_points: (command.recipe.max_points > 0).then_some(command.recipe.max_points),
-            mix: command.recipe.mix_prob,
-            ..Recipe::reference()
+            mix: command.recipe.mix_prob.unwrap_or(augment.mix),
+            ..augment
         };
         let seed = command.recipe.seed;
         let loader = Loader::new(Arc::new(train), recipe, &subject.info.features, command.recipe.batch, seed)?;

@@ -1,14 +1,11 @@
 //! Changes the colours of a scan, 0 to 255.
 
 use super::noise::normal;
-use crate::{PointCloud, synth::dice::Dice};
+use crate::{PointCloud, extent::extent, synth::dice::Dice};
 
 /// Blends colours with themselves stretched, channel by channel, to the full range. A channel of one value stays.
 pub(super) fn stretch(color: &mut [[f32; 3]], share: f32) {
-    let Some(first) = color.first() else { return };
-    let (low, high) = color.iter().fold((*first, *first), |(low, high), p| {
-        (std::array::from_fn(|c| low[c].min(p[c])), std::array::from_fn(|c| high[c].max(p[c])))
-    });
+    let Some((low, high)) = extent(color.iter().copied()) else { return };
     for channel in (0..3).filter(|c| high[*c] > low[*c]) {
         let factor = 255.0 / (high[channel] - low[channel]);
         for value in color.iter_mut().map(|color| &mut color[channel]) {

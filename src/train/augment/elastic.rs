@@ -7,7 +7,7 @@
 //! Source: the reference's `ElasticDistortion`, after Simard et al. 2003.
 
 use super::{Wave, noise::normal};
-use crate::synth::dice::Dice;
+use crate::{extent::extent, synth::dice::Dice};
 
 /// Nodes along an axis. A scene with more (25 m at the reference's 0.2 m) repeats the noise: a room as wide as that does
 /// not look alike at both ends, and memory and time stay bounded.
@@ -18,10 +18,7 @@ const PASSES: usize = 2;
 
 /// Moves points by noise.
 pub(super) fn distort(coord: &mut [[f32; 3]], wave: Wave, dice: &mut Dice) {
-    let Some(first) = coord.first() else { return };
-    let (low, high) = coord.iter().fold((*first, *first), |(low, high), p| {
-        (std::array::from_fn(|a| low[a].min(p[a])), std::array::from_fn(|a| high[a].max(p[a])))
-    });
+    let Some((low, high)) = extent(coord.iter().copied()) else { return };
     let inverse = 1.0 / wave.granularity as f32;
     let field = Field::random(std::array::from_fn(|a| ((high[a] - low[a]) * inverse) as usize + 3), dice);
     for p in coord {

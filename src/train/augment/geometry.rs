@@ -2,6 +2,7 @@
 
 use super::noise::normal;
 use crate::{
+    extent::extent,
     synth::dice::{Dice, sin_cos},
     train::LabelledScan,
 };
@@ -16,10 +17,7 @@ pub(super) enum Axis {
 
 /// The middle of the bounding box.
 pub(super) fn middle(coord: &[[f32; 3]]) -> [f32; 3] {
-    let Some(first) = coord.first() else { return [0.0; 3] };
-    let (low, high) = coord.iter().fold((*first, *first), |(low, high), p| {
-        (std::array::from_fn(|a| low[a].min(p[a])), std::array::from_fn(|a| high[a].max(p[a])))
-    });
+    let Some((low, high)) = extent(coord.iter().copied()) else { return [0.0; 3] };
     std::array::from_fn(|a| f32::midpoint(low[a], high[a]))
 }
 
