@@ -4,7 +4,10 @@
 //! PointCloud ─voxelize─▶ VoxelGrid ─pyramid─▶ Pyramid ─network─▶ logits ─argmax─▶ labels of all points
 //! ```
 
+mod details;
 mod test_time;
+
+pub use details::Details;
 
 use crate::{
     Device, Error, PointCloud, Result,
@@ -15,16 +18,16 @@ use crate::{
         pyramid::Pyramid,
         voxel::{VoxelGrid, voxelize},
     },
-    kernels::{argmax::argmax, gather_rows::gather_rows},
+    kernels::{argmax::argmax, gather_rows::gather_rows, softmax::softmax, voxel_key::Lattice},
     model::{
         Context, Model,
         weights::{Feature, Missing, ModelFile},
     },
 };
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+// The standard library's clock is not there in a browser.
+use web_time::Instant;
 
 /// A model, ready to segment scans.
 pub struct Segmenter {
@@ -40,6 +43,8 @@ pub struct SegmentOptions<'a> {
     /// every voxel, and the sum of all their probabilities. More accurate, at the price of 13 forward passes times the
     /// points of the fullest voxel.
     pub tta: bool,
+    /// Keep [`Segmentation::details`]; not together with `tta`, whose views have voxels of their own.
+    pub details: bool,
     /// Told about every step.
     pub progress: Option<&'a dyn Fn(Progress<'_>)>,
     /// Set it, from any thread, to stop with [`Error::Cancelled`].
@@ -74,6 +79,8 @@ pub struct Segmentation {
     pub peak_bytes: u64,
     /// What a user should know about this run.
     pub warnings: Vec<String>,
+    /// Probabilities and features of the voxels, with [`SegmentOptions::details`].
+    pub details: Option<Details>,
 }
 
 /// Shares of a run that the steps before the network and after it take, for [`Progress`].
@@ -114,10 +121,19 @@ impl Segmenter {
             }
             run.step(name, BEFORE_NETWORK + NETWORK * done)
         };
-        let logits = self.model.forward(&mut Context::with_steps(&step), &pyramid, &features)?;
+        let (logits, read_by_head) = {
+            let mut context = Context::with_steps(&step);
+            if options.details {
+                let (logits, features) = self.model.forward_with_features(&mut context, &pyramid, &features)?;
+                (logits, Some(features))
+            } else {
+                (self.model.forward(&mut context, &pyramid, &features)?, None)
+            }
+        };
         drop((pyramid, features));
         run.step("labels", BEFORE_NETWORK + NETWORK)?;
         let (label, confidence) = argmax(&logits)?;
+        let probabilities = read_by_head.as_ref().map(|_| softmax(&logits, 1.0)).transpose()?;
         drop(logits);
         let label: Vec<u32> = gather_rows(&cell_of_point, &label)?.to_vec().await?;
         run.finish("network");
@@ -129,11 +145,33 @@ impl Segmenter {
             labels[*point as usize] = label as i32;
             confidences[*point as usize] = confidence;
         }
+        let details = match (probabilities, read_by_head) {
+            (Some(probabilities), Some(features)) => {
+                let (classes, channels) = (probabilities.columns(), features.columns());
+                let voxel_of_point = voxels_of_points(cloud, &finite, &cell_of_point).await?;
+                let (probabilities, features) = (probabilities.to_vec().await?, features.to_vec().await?);
+                Some(Details { voxel_of_point, classes, probabilities, channels, features })
+            }
+            _ => None,
+        };
         let skipped = cloud.len() - finite.len();
         Ok(run.end(
             device,
-            Segmentation { labels, confidence: confidences, voxels, passes: 1, skipped, ..Default::default() },
+            Segmentation { labels, confidence: confidences, voxels, passes: 1, skipped, details, ..Default::default() },
         ))
+    }
+
+    /// The voxels that a run over `cloud` would have, counted on the host; `None` takes the model's voxel size.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] as [`Self::segment`].
+    pub fn count_voxels(&self, cloud: &PointCloud, grid_size: Option<f64>) -> Result<usize> {
+        let (_, positions) = self.finite(cloud, &Run::new(&SegmentOptions::default()))?;
+        let lattice = Lattice::covering(&positions, grid_size.unwrap_or(self.model.info().grid_size))?;
+        let mut keys: Vec<u64> = positions.iter().map(|position| lattice.key(position)).collect();
+        keys.par_sort_unstable();
+        keys.dedup();
+        Ok(keys.len())
     }
 
     /// [`Self::segment`], waiting for it.
@@ -156,9 +194,7 @@ impl Segmenter {
         let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
         let mut context = Context::with_steps(&step);
         let features = self.model.features(&mut context, &prepared.pyramid, &prepared.features)?;
-        let mut voxel_of_point = vec![u32::MAX; cloud.len()];
-        let cells: Vec<u32> = prepared.cell_of_point.to_vec().await?;
-        prepared.finite.iter().zip(cells).for_each(|(point, cell)| voxel_of_point[*point as usize] = cell);
+        let voxel_of_point = voxels_of_points(cloud, &prepared.finite, &prepared.cell_of_point).await?;
         Ok((features.to_vec().await?, voxel_of_point))
     }
 
@@ -283,6 +319,14 @@ impl Segmenter {
         let channels = kinds.len() * Feature::CHANNELS;
         Tensor::from_slice(self.model.device(), &[points.len(), channels], &features)
     }
+}
+
+/// The voxel of every point of the cloud, from those of its finite points.
+async fn voxels_of_points(cloud: &PointCloud, finite: &[u32], cell_of_point: &Tensor) -> Result<Vec<u32>> {
+    let mut voxels = vec![Details::NO_VOXEL; cloud.len()];
+    let cells: Vec<u32> = cell_of_point.to_vec().await?;
+    finite.iter().zip(cells).for_each(|(point, cell)| voxels[*point as usize] = cell);
+    Ok(voxels)
 }
 
 /// The normals that a model may want of a scan.

@@ -27,7 +27,8 @@ fn devices() -> Vec<Device> {
     choices.into_iter().filter_map(|choice| open(choice).map_err(|e| println!("skipped: {e}")).ok()).collect()
 }
 
-const TTA: SegmentOptions<'_> = SegmentOptions { grid_size: None, tta: true, progress: None, cancel: None };
+const TTA: SegmentOptions<'_> =
+    SegmentOptions { grid_size: None, tta: true, details: false, progress: None, cancel: None };
 
 #[test]
 fn thirteen_views_agree_with_the_reference_s_labels_as_far_as_member_order_lets_them() {

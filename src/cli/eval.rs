@@ -71,6 +71,7 @@ fn evaluate(global: &Global, command: &Eval, file: &ModelFile) -> Outcome<Evalua
             tta: command.tta,
             progress: Some(&progress),
             cancel: Some(interrupt::flag()),
+            ..SegmentOptions::default()
         };
         let cloud = cloud_of(&scan)?;
         let started = Instant::now();

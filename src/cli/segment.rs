@@ -165,7 +165,13 @@ fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> R
         bar.set_message(progress.stage.to_owned());
         bar.set_position((progress.done * points) as u64);
     };
-    let options = SegmentOptions { grid_size, tta, progress: Some(&progress), cancel: Some(interrupt::flag()) };
+    let options = SegmentOptions {
+        grid_size,
+        tta,
+        progress: Some(&progress),
+        cancel: Some(interrupt::flag()),
+        ..Default::default()
+    };
     let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
     bar.finish_and_clear();
     segmentation

@@ -48,7 +48,7 @@ impl Cpu {
         if self.stopwatch.is_none() {
             return twin();
         }
-        let begun = std::time::Instant::now();
+        let begun = web_time::Instant::now();
         let answer = twin();
         let took = begun.elapsed();
         if let Some(mut stopwatch) = self.stopwatch() {

@@ -135,11 +135,14 @@ async fn adapters() -> Vec<wgpu::Adapter> {
 
 fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
     let info = adapter.get_info();
-    AdapterSummary {
-        name: info.name,
-        backend: format!("{:?}", info.backend),
-        software: info.device_type == wgpu::DeviceType::Cpu,
-    }
+    AdapterSummary { software: is_software(&info), name: info.name, backend: format!("{:?}", info.backend) }
+}
+
+/// Browsers say of few adapters what they are, but name some that are programs.
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    let name = info.name.to_lowercase();
+    let is_known = ["llvmpipe", "swiftshader", "basic render"].iter().any(|known| name.contains(known));
+    info.device_type == wgpu::DeviceType::Cpu || (info.device_type == wgpu::DeviceType::Other && is_known)
 }
 
 impl Device {

@@ -78,6 +78,11 @@ impl Lattice {
         (cell(x, self.size) - self.low[axis]) as u32
     }
 
+    /// A number per cell, ascending by x, then y, then z: 16 bits an axis.
+    pub(crate) fn key(&self, position: &[f32; 3]) -> u64 {
+        (0..3).fold(0, |key, axis| key << 16 | u64::from(self.cell(axis, position[axis]) & 0xffff))
+    }
+
     /// For one axis, the smallest f32 of every cell but the first, as ordered integers.
     fn thresholds(&self, axis: usize) -> impl Iterator<Item = u32> {
         let (size, low) = (self.size, self.low[axis]);

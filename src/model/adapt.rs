@@ -19,7 +19,8 @@ pub struct Adaptation<'a> {
     pub adapter: Option<AdapterChoice>,
     /// Its settings.
     pub settings: &'a AdapterSettings,
-    /// The classes; those of the base keep its head, others get a new one.
+    /// The classes; those of the base keep its head, others get a new one, in which classes of the same name keep their
+    /// rows.
     pub labels: &'a LabelSet,
     /// Seed of what starts at random.
     pub seed: u64,
@@ -70,7 +71,9 @@ pub fn adapt(base: ModelFile, adaptation: &Adaptation<'_>) -> Result<Adapted> {
             missing.push(parameter.name);
             continue;
         }
-        fresh.push(parameter.initial(adaptation.seed));
+        let start = parameter.initial(adaptation.seed);
+        let is_known_head = parameter.role == Role::Head && base.tensors().shape(&parameter.name).is_some();
+        fresh.push(if is_known_head { with_known_rows(start, &base, adaptation.labels)? } else { start });
         if !is_new {
             started.push(parameter.name);
         }
@@ -86,6 +89,22 @@ pub fn adapt(base: ModelFile, adaptation: &Adaptation<'_>) -> Result<Adapted> {
     }
     let file = ModelFile::from_parts(tensors.overlaid(fresh), config, info)?;
     Ok(Adapted { file, has_new_head, has_new_adapter, started })
+}
+
+/// A head's tensor `[classes, …]` with the base's rows for the classes that the base knows by name.
+fn with_known_rows(start: HostTensor, base: &ModelFile, labels: &LabelSet) -> Result<HostTensor> {
+    let known = base.read(&start.name)?;
+    let (mut values, known_values) = (start.to_f32()?, known.to_f32()?);
+    let width = |tensor: &HostTensor| tensor.shape.iter().skip(1).product::<usize>();
+    if width(&start) != width(&known) {
+        return Ok(start);
+    }
+    for (row, class) in values.chunks_exact_mut(width(&start).max(1)).zip(&labels.classes) {
+        if let Some(id) = base.info().labels.id(&class.name) {
+            row.copy_from_slice(&known_values[id as usize * row.len()..][..row.len()]);
+        }
+    }
+    Ok(HostTensor::from_f32(&start.name, &start.shape, &values))
 }
 
 /// A model that starts at random, in memory.

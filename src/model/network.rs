@@ -188,6 +188,19 @@ impl Model {
         joined_features(context, pyramid, &features)
     }
 
+    /// [`Self::forward`] and [`Self::features`] in one pass.
+    pub fn forward_with_features<'a>(
+        &'a self,
+        context: &mut Context<'a>,
+        pyramid: &'a Pyramid,
+        features: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let features = self.backbone(context, pyramid, features)?;
+        let joined = joined_features(context, pyramid, &features)?;
+        context.step("head", 1.0)?;
+        Ok((self.head.forward(context, pyramid, &features)?.into_tensor(), joined))
+    }
+
     /// The features of every stage that the head reads, finest first.
     fn backbone<'a>(&'a self, context: &mut Context<'a>, pyramid: &'a Pyramid, features: &Tensor) -> Result<Vec<Var>> {
         let finest = pyramid.stages.first().map_or(0, |stage| stage.orders.columns());

@@ -23,9 +23,8 @@ impl Cells {
     /// [`crate::Error::Argument`] for more than 65,535 cells along an axis.
     pub(super) fn of(coord: &[[f32; 3]], size: f64) -> Result<Self> {
         let lattice = Lattice::covering(coord, size)?;
-        // 16 bits an axis, and the point, so that equal cells keep the input's order.
-        let key = |p: &[f32; 3]| (0..3).fold(0, |key, axis| key << 16 | u64::from(lattice.cell(axis, p[axis]) & 0xffff));
-        let mut keys: Vec<(u64, u32)> = coord.iter().map(key).zip(0..).collect();
+        // And the point, so that equal cells keep the input's order.
+        let mut keys: Vec<(u64, u32)> = coord.iter().map(|p| lattice.key(p)).zip(0..).collect();
         keys.sort_unstable();
         let mut cells = Self {
             grid_coord: Vec::new(),

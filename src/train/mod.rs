@@ -29,6 +29,7 @@ pub mod run;
 pub mod run_folder;
 pub mod sample;
 pub mod schedule;
+pub mod teach;
 pub mod trainable;
 pub mod trainer;
 
@@ -48,5 +49,6 @@ pub use run::{Run, RunOptions, StepRecord};
 #[cfg(not(target_arch = "wasm32"))]
 pub use run_folder::RunFolder;
 pub use sample::{Batch, Sample, WholeSample};
+pub use teach::{Lesson, Teacher};
 pub use trainable::Trainable;
 pub use trainer::{StepReport, Trainer, TrainerOptions, TrainerState};

@@ -145,7 +145,9 @@ impl Run {
         let lines = self.folder.lines()?;
         let (was, is) = (lines.iter().find_map(|line| line["device"].as_str()), device.description());
         if let Some(was) = was.filter(|was| *was != is) {
-            log::warn!("the run began on {was} and goes on on {is}: it will not have the bits of one that stayed there");
+            log::warn!(
+                "the run began on {was} and goes on on {is}: it will not have the bits of one that stayed there"
+            );
         }
         let last = lines.iter().rev().find(|line| line["kind"] == "validation");
         self.validated = last.and_then(|line| line["step"].as_u64());

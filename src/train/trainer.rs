@@ -260,7 +260,6 @@ impl Trainer {
     }
 
     /// The losses of a batch and the gradients of everything that is trained, without moving it.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn slope_of(&self, batch: &Batch) -> Result<Slope> {
         self.slope(&self.upload(batch).await?, self.step)
     }

@@ -98,7 +98,10 @@ impl Subject {
             },
         )?;
         if adapted.has_new_head {
-            screen::say(&format!("the head is new: {name} was not made for these {} classes", labels.len()));
+            screen::say(&format!(
+                "the head is new: {name} was not made for these {} classes; those that it knows by name keep their rows",
+                labels.len()
+            ));
         }
         if !adapted.started.is_empty() {
             screen::say(&format!(
