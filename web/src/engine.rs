@@ -1,0 +1,348 @@
+//! A device, a model, a scan and its labels, and the calls on them.
+
+use std::path::Path;
+
+use js_sys::{Float32Array, Int32Array, Uint8Array};
+use pointtpa::device::{DeviceChoice, DeviceOptions};
+use pointtpa::model::adapter_file::{AdapterFile, write_adapter};
+use pointtpa::model::parameters::count;
+use pointtpa::model::tensor_file::Dtype;
+use pointtpa::model::weights::ModelFile;
+use pointtpa::model::write::write_model_to;
+use pointtpa::scan::{self, Scan};
+use pointtpa::train::teach::LEARNS;
+use pointtpa::train::{Lesson, Teacher};
+use pointtpa::{Device, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter};
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use web_time::Instant;
+
+use crate::answer;
+use crate::failure::Failure;
+
+type Outcome = Result<JsValue, Failure>;
+
+/// What the calls so far have brought.
+#[derive(Default)]
+pub(crate) struct State {
+    device: Option<Device>,
+    model: Option<Loaded>,
+    scan: Option<Scan>,
+    /// Of the scan, by the model.
+    segmentation: Option<Segmentation>,
+    /// Seconds and tensor bytes over the weights per voxel of the last run, for estimates.
+    pace: Option<Pace>,
+    before: Option<Before>,
+}
+
+struct Loaded {
+    segmenter: Segmenter,
+    name: String,
+    /// The whole model as a file: what a lesson goes on from.
+    bytes: Vec<u8>,
+    adapter: Option<String>,
+    /// What lessons learned, as a file of its own.
+    learned: Option<Vec<u8>>,
+}
+
+/// What a lesson replaced.
+struct Before {
+    name: String,
+    bytes: Vec<u8>,
+    adapter: Option<String>,
+    learned: Option<Vec<u8>>,
+    segmentation: Option<Segmentation>,
+}
+
+#[derive(Clone, Copy)]
+struct Pace {
+    seconds: f64,
+    bytes: f64,
+}
+
+/// One lesson is like another.
+const SEED: u64 = 0;
+/// Bytes of tensors per voxel and channel of the finest stage before a run has shown them: measured on the bundled model
+/// and the published ones, and rounded up.
+const BYTES_PER_CHANNEL: f64 = 180.0;
+
+impl State {
+    pub(crate) async fn start(&mut self, wanted: &str) -> Outcome {
+        let Ok(choice) = wanted.parse::<DeviceChoice>();
+        let is_auto = choice == DeviceChoice::Auto;
+        let device = Device::open(DeviceOptions { choice, ..DeviceOptions::default() }).await?;
+        let (kind, reason) = match &device {
+            Device::Gpu(_) if is_software(device.name()).await => ("software", "This adapter is a program on the CPU"),
+            Device::Gpu(_) => ("gpu", ""),
+            Device::Cpu(_) if is_auto => ("cpu", "This browser offers no GPU to the page"),
+            Device::Cpu(_) => ("cpu", "The CPU was asked for"),
+        };
+        let description = device.description();
+        *self = Self { device: Some(device), ..Self::default() };
+        Ok(answer::object(&json!({"kind": kind, "description": description, "reason": reason})))
+    }
+
+    pub(crate) fn model(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
+        let file = ModelFile::from_bytes(name, bytes.clone())?;
+        self.before = None;
+        self.load(name.to_owned(), bytes, &file, None)
+    }
+
+    pub(crate) fn apply_adapter(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
+        let loaded = self.model.as_ref().ok_or_else(|| Failure::needs("Load a model"))?;
+        let base_name = loaded.name.clone();
+        let base = ModelFile::from_bytes(&base_name, loaded.bytes.clone())?;
+        let file = AdapterFile::from_bytes(name, bytes)?.overlay(base)?;
+        self.before = None;
+        self.load(base_name, whole(&file)?, &file, Some(name.to_owned()))
+    }
+
+    fn load(&mut self, name: String, bytes: Vec<u8>, file: &ModelFile, adapter: Option<String>) -> Outcome {
+        let device = self.device.as_ref().ok_or_else(|| Failure::needs("Start a device"))?;
+        let (segmenter, _) = Segmenter::open(device, file, None)?;
+        // The old one is let go only now, so that a file that cannot be used leaves it.
+        self.segmentation = None;
+        self.pace = None;
+        let loaded = self.model.insert(Loaded { segmenter, name, bytes, adapter, learned: None });
+        Ok(answer::object(&loaded.describe()))
+    }
+
+    pub(crate) fn open(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
+        let scan = scan::read_bytes(Path::new(name), bytes)?;
+        let cloud = &scan.cloud;
+        let middle = cloud.bounds().map_or([0.0; 3], |(low, high)| {
+            std::array::from_fn(|axis| f64::midpoint(f64::from(low[axis]), f64::from(high[axis])))
+        });
+        let near: Vec<f32> = cloud
+            .positions
+            .iter()
+            .flat_map(|p| std::array::from_fn::<f32, 3, _>(|axis| (f64::from(p[axis]) - middle[axis]) as f32))
+            .collect();
+        let colors = cloud.colors.as_ref().map_or(JsValue::NULL, |colors| {
+            let bytes: Vec<u8> = colors.as_flattened().iter().map(|value| value.round() as u8).collect();
+            Uint8Array::from(&bytes[..]).into()
+        });
+        let normals =
+            cloud.normals.as_ref().map_or(JsValue::NULL, |normals| Float32Array::from(normals.as_flattened()).into());
+        let origin: [f64; 3] = std::array::from_fn(|axis| cloud.origin[axis] + middle[axis]);
+        let description = serde_json::to_value(scan.describe()).unwrap_or_default();
+        let columns = [("positions", Float32Array::from(&near[..]).into()), ("colors", colors), ("normals", normals)];
+        self.segmentation = None;
+        self.scan = Some(scan);
+        let fields = json!({"description": description, "origin": origin, "estimate": self.estimated(None)?});
+        Ok(answer::with_columns(&fields, columns))
+    }
+
+    pub(crate) fn estimate(&self, grid_size: Option<f64>) -> Outcome {
+        Ok(answer::object(&self.estimated(grid_size)?))
+    }
+
+    /// What a run at that size of voxels will take.
+    fn estimated(&self, grid_size: Option<f64>) -> Result<Value, Failure> {
+        let (Some(scan), Some(loaded)) = (&self.scan, &self.model) else {
+            return Ok(json!({"voxels": 0, "memory": 0, "seconds": null, "problem": null, "fittingGridSize": null}));
+        };
+        let model = loaded.segmenter.model();
+        let voxels = loaded.segmenter.count_voxels(&scan.cloud, grid_size)?;
+        let finest = model.config().backbone.enc_channels.first().copied().unwrap_or(0);
+        let each = self.pace.map_or(BYTES_PER_CHANNEL * finest as f64, |pace| pace.bytes);
+        let seconds = self.pace.map(|pace| pace.seconds * voxels as f64);
+        let weights = 4.0 * count(model.config()) as f64;
+        Ok(json!({
+            "voxels": voxels,
+            "memory": weights + each * voxels as f64,
+            "seconds": seconds,
+            "problem": null,
+            "fittingGridSize": null,
+        }))
+    }
+
+    pub(crate) async fn segment(&mut self, grid_size: Option<f64>, progress: &dyn Fn(Progress<'_>)) -> Outcome {
+        let loaded = self.model.as_ref().ok_or_else(|| Failure::needs("Load a model"))?;
+        let scan = self.scan.as_ref().ok_or_else(|| Failure::needs("Open a scan"))?;
+        let options =
+            SegmentOptions { grid_size, details: true, progress: Some(progress), ..SegmentOptions::default() };
+        let found = loaded.segmenter.segment(&scan.cloud, &options).await?;
+        let voxels = found.voxels.max(1) as f64;
+        let weights = 4.0 * count(loaded.segmenter.model().config()) as f64;
+        self.pace = Some(Pace {
+            seconds: seconds(&found) / voxels,
+            bytes: (found.peak_bytes as f64 - weights).max(0.0) / voxels,
+        });
+        let value = segmentation(&found);
+        self.segmentation = Some(found);
+        Ok(value)
+    }
+
+    /// Fine-tunes head and adapter on painted points for about so many seconds, and segments anew.
+    pub(crate) async fn teach(&mut self, lesson: Painted, report: &dyn Fn(&str, f64, Option<f64>)) -> Outcome {
+        let device = self.device.clone().ok_or_else(|| Failure::needs("Start a device"))?;
+        let loaded = self.model.as_ref().ok_or_else(|| Failure::needs("Load a model"))?;
+        let scan = self.scan.as_ref().ok_or_else(|| Failure::needs("Open a scan"))?;
+        let base = ModelFile::from_bytes(&loaded.name, loaded.bytes.clone())?;
+        let own = base.info().labels.classes.iter().map(|class| (class.name.clone(), class.color));
+        let labels = LabelSet::new(&base.info().labels.name, own.chain(lesson.added));
+        let lesson_of = Lesson {
+            cloud: &scan.cloud,
+            painted: &lesson.labels,
+            labels: &labels,
+            known: self.segmentation.as_ref(),
+            grid_size: lesson.grid_size,
+        };
+        let started = Instant::now();
+        let mut teacher = Teacher::new(&device, base, &lesson_of, SEED).await?;
+        let mut losses = Vec::new();
+        loop {
+            let loss = teacher.step().await?.loss;
+            losses.push(loss);
+            let done = started.elapsed().as_secs_f64() / lesson.seconds.max(0.1);
+            report(&format!("step {}", losses.len()), done.min(1.0), Some(f64::from(loss)));
+            if done >= 1.0 {
+                break;
+            }
+        }
+        let taught = teacher.finish().await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let (name, adapter) = (loaded.name.clone(), loaded.adapter.clone());
+        let mut learned = Vec::new();
+        write_adapter(&mut learned, &taught, &name, Dtype::F32, &|name| LEARNS.trains(name))?;
+        let before = Before {
+            name: name.clone(),
+            bytes: loaded.bytes.clone(),
+            adapter: adapter.clone(),
+            learned: loaded.learned.clone(),
+            segmentation: self.segmentation.take(),
+        };
+        let loading = self.load(name, whole(&taught)?, &taught, adapter);
+        self.before = Some(before);
+        loading?;
+        if let Some(loaded) = &mut self.model {
+            loaded.learned = Some(learned);
+        }
+        let quiet = |progress: Progress<'_>| report(progress.stage, 1.0, None);
+        let found = self.segment(lesson.grid_size, &quiet).await?;
+        let fields =
+            json!({"steps": losses.len(), "seconds": seconds, "losses": losses, "labels": labels_json(&labels)});
+        Ok(answer::with_columns(&fields, [("segmentation", found)]))
+    }
+
+    /// Goes back to before the last lesson.
+    pub(crate) fn undo(&mut self) -> Outcome {
+        let before = self.before.take().ok_or_else(|| Failure::needs("Teach something"))?;
+        let file = ModelFile::from_bytes(&before.name, before.bytes.clone())?;
+        let model = self.load(before.name, before.bytes, &file, before.adapter)?;
+        if let Some(loaded) = &mut self.model {
+            loaded.learned = before.learned;
+        }
+        let found = before.segmentation.as_ref().map_or(JsValue::NULL, segmentation);
+        self.segmentation = before.segmentation;
+        Ok(answer::columns([("model", model), ("segmentation", found)]))
+    }
+
+    /// What lessons learned, as a file.
+    pub(crate) fn adapter(&self) -> Outcome {
+        let learned = self.model.as_ref().and_then(|loaded| loaded.learned.as_ref());
+        let learned = learned.ok_or_else(|| Failure::needs("Teach something"))?;
+        Ok(answer::columns([("bytes", Uint8Array::from(&learned[..]).buffer().into())]))
+    }
+
+    pub(crate) fn features(&self) -> Outcome {
+        let colors = self.details()?.principal_colors();
+        Ok(answer::columns([("colors", Uint8Array::from(colors.as_flattened()).into())]))
+    }
+
+    pub(crate) fn similar(&self, point: usize) -> Outcome {
+        let similarity = self.details()?.similar_to(point);
+        Ok(answer::columns([("similarity", Float32Array::from(&similarity[..]).into())]))
+    }
+
+    pub(crate) fn point(&self, point: usize) -> Outcome {
+        let label = self.segmentation.as_ref().and_then(|found| found.labels.get(point)).copied().unwrap_or(-1);
+        let top: Vec<Value> = self
+            .details()?
+            .top(point, 3)
+            .into_iter()
+            .map(|(label, probability)| json!({"label": label, "probability": probability}))
+            .collect();
+        Ok(answer::object(&json!({"label": label, "top": top})))
+    }
+
+    pub(crate) fn export(&self, recolor: bool) -> Outcome {
+        let (Some(scan), Some(found), Some(loaded)) = (&self.scan, &self.segmentation, &self.model) else {
+            return Err(Failure::needs("Segment a scan"));
+        };
+        let mut out = Vec::new();
+        let labels = &loaded.segmenter.model().info().labels;
+        scan.labelled_to(&mut out, &found.labels, &found.confidence, labels, recolor)?;
+        Ok(answer::columns([("bytes", Uint8Array::from(&out[..]).buffer().into())]))
+    }
+
+    fn details(&self) -> Result<&pointtpa::Details, Failure> {
+        let found = self.segmentation.as_ref().and_then(|found| found.details.as_ref());
+        found.ok_or_else(|| Failure::needs("Segment a scan"))
+    }
+}
+
+/// A lesson as the page asks for it.
+pub(crate) struct Painted {
+    /// `[n]`: a class per point, -1 for points that say nothing.
+    pub(crate) labels: Vec<i32>,
+    /// Classes after the model's: names and colours.
+    pub(crate) added: Vec<(String, [u8; 3])>,
+    pub(crate) seconds: f64,
+    pub(crate) grid_size: Option<f64>,
+}
+
+fn segmentation(found: &Segmentation) -> JsValue {
+    let fields = json!({
+        "voxels": found.voxels,
+        "seconds": seconds(found),
+        "stages": found.stages,
+        "peakBytes": found.peak_bytes,
+        "warnings": found.warnings,
+    });
+    let columns = [
+        ("labels", Int32Array::from(&found.labels[..]).into()),
+        ("confidence", Float32Array::from(&found.confidence[..]).into()),
+    ];
+    answer::with_columns(&fields, columns)
+}
+
+fn seconds(found: &Segmentation) -> f64 {
+    found.stages.iter().map(|(_, seconds)| seconds).sum()
+}
+
+/// A model as a file in memory.
+fn whole(file: &ModelFile) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    write_model_to(&mut bytes, file.config(), file.info(), Dtype::F32, |parameter| file.read(&parameter.name))?;
+    Ok(bytes)
+}
+
+async fn is_software(name: &str) -> bool {
+    Device::adapters().await.iter().any(|adapter| adapter.name == name && adapter.software)
+}
+
+impl Loaded {
+    fn describe(&self) -> Value {
+        let model = self.segmenter.model();
+        let info = model.info();
+        json!({
+            "name": self.name,
+            "bytes": self.bytes.len(),
+            "parameters": count(model.config()),
+            "gridSize": info.grid_size,
+            "labels": labels_json(&info.labels),
+            "licence": info.licence,
+            "provenance": info.provenance,
+            "note": info.note,
+            "adapter": self.adapter,
+        })
+    }
+}
+
+fn labels_json(set: &LabelSet) -> Value {
+    let classes: Vec<Value> =
+        set.classes.iter().map(|class| json!({"id": class.id, "name": class.name, "color": class.color})).collect();
+    json!({"name": set.name, "classes": classes})
+}
