@@ -13,7 +13,7 @@ export function describe(name: string, { description, colors, normals }: OpenedS
   const size = more.extent?.map((side) => length(side)).join(' × ') ?? null;
   facts(byId('scan-facts') as HTMLDListElement, [
     ['Format', description.format],
-    ['Points', count(description.points) + (lost > 0 ? `, ${count(lost)} without a place` : '')],
+    ['Lost', lost > 0 ? `${counted(lost, 'point')} without finite coordinates` : null],
     ['Faces', faces > 0 ? count(faces) : null],
     ['Size', size],
     ['Up', up ? `${up.answer}: ${up.reason}` : null],

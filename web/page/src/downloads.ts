@@ -5,7 +5,7 @@ import { nextTask } from './next_task';
 import type { Class, DeviceInfo, ModelInfo, OpenedScan, Segmentation } from './protocol';
 
 /** Rows of text that are made before the browser is let in. */
-const ROWS = 20_000;
+const ROWS = 5_000;
 
 export function save(name: string, file: Blob): void {
   const link = document.createElement('a');
@@ -25,7 +25,8 @@ export function stem(name: string): string {
 export async function csv(scan: OpenedScan, { labels, confidence }: Segmentation, classes: Class[]): Promise<Blob> {
   const { positions, origin } = scan;
   const names = new Map(classes.map(({ id, name }) => [id, /[",\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name]));
-  const parts: string[] = ['x,y,z,label,class,confidence\n'];
+  // A blob each, for the browser copies strings when they become one, and all of them at once would block it.
+  const parts = [new Blob(['x,y,z,label,class,confidence\n'])];
   for (let from = 0; from < labels.length; from += ROWS) {
     if (from > 0) await nextTask();
     let text = '';
@@ -34,7 +35,7 @@ export async function csv(scan: OpenedScan, { labels, confidence }: Segmentation
       for (let axis = 0; axis < 3; axis++) text += `${(positions[3 * i + axis]! + origin[axis]!).toFixed(4)},`;
       text += `${label},${names.get(label) ?? ''},${confidence[i]!.toFixed(4)}\n`;
     }
-    parts.push(text);
+    parts.push(new Blob([text]));
   }
   return new Blob(parts, { type: 'text/csv' });
 }
@@ -44,7 +45,7 @@ export function summary(
   scan: OpenedScan,
   segmentation: Segmentation,
   classes: Class[],
-  model: ModelInfo,
+  model: ModelInfo | null,
   device: DeviceInfo | null,
 ): Blob {
   const { labels, confidence: _, ...run } = segmentation;
@@ -52,7 +53,7 @@ export function summary(
   const text = JSON.stringify(
     {
       scan: scan.description,
-      model: { name: model.name, adapter: model.adapter, gridSize: model.gridSize, labels: model.labels.name },
+      model: model && { name: model.name, adapter: model.adapter, gridSize: model.gridSize, labels: model.labels.name },
       device,
       run,
       classes: found,

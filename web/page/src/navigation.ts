@@ -48,7 +48,7 @@ export class Navigation {
   look(from: Viewpoint): void {
     // On a narrow screen the sides bound the view.
     const narrow = Math.min(1, this.#camera.aspect);
-    const distance = (this.#radius * 0.92) / (Math.sin((25 * Math.PI) / 180) * narrow);
+    const distance = (this.#radius * 0.97) / (Math.sin((25 * Math.PI) / 180) * narrow);
     this.#controls.target.set(0, 0, 0);
     this.#camera.position.copy(DIRECTIONS[from]).multiplyScalar(distance);
     this.#controls.update();

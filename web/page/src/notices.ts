@@ -25,6 +25,10 @@ export function notice(kind: 'error' | 'info', text: string, actions: Action[] =
   return box;
 }
 
+export function say(text: string): void {
+  notice('info', text);
+}
+
 /** Says why something failed, in the words it came with. What the user has cancelled is no failure. */
 export function failed(error: unknown, actions: Action[] = []): void {
   if (isCancelled(error)) return;

@@ -18,7 +18,7 @@ export class ModelPicker {
   #chosen = BUNDLED;
 
   constructor() {
-    this.#draw();
+    this.draw();
   }
 
   /** Adds a file, and makes it the chosen one. */
@@ -47,7 +47,7 @@ export class ModelPicker {
     this.#chosen = name;
     const note = [bytes(info.bytes), info.licence].filter(Boolean).join(', ');
     this.#notes.set(name, note);
-    this.#draw();
+    this.draw();
     byId('model-name').textContent = info.adapter ? `${info.name} + ${info.adapter}` : info.name;
     facts(byId('model-facts') as HTMLDListElement, [
       ['Parameters', count(info.parameters)],
@@ -61,8 +61,7 @@ export class ModelPicker {
     byId('adapter-remove').hidden = info.adapter === null;
   }
 
-  /** Marks what is in use, after a choice that did not work. */
-  #draw(): void {
+  draw(): void {
     const focused = this.#list.contains(document.activeElement);
     this.#list.replaceChildren(
       ...[...this.#notes].map(([name, note]) => {
@@ -75,9 +74,5 @@ export class ModelPicker {
       }),
     );
     if (focused) this.#list.querySelector<HTMLInputElement>('input:checked')?.focus();
-  }
-
-  refresh(): void {
-    this.#draw();
   }
 }

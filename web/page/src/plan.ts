@@ -68,7 +68,7 @@ export class Plan {
   #offer(size: number): void {
     const value = String(size);
     if ([...this.#grid.options].some((option) => option.value === value)) return;
-    const text = size === this.#own ? `${length(size)}, as the model was trained` : `${length(size)}: coarser and faster`;
+    const text = size === this.#own ? `${length(size)}, the model's own` : `${length(size)}: coarser and faster`;
     this.#grid.append(element('option', { value }, text));
   }
 }

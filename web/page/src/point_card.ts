@@ -4,7 +4,7 @@ import { byId, element, swatch } from './element';
 import type { Class, PointReport } from './protocol';
 import { count, percent } from './quantities';
 
-export function showPoint(point: number, place: [number, number, number], report: PointReport, classes: Class[]): string {
+export function showPoint(point: number, place: number[], report: PointReport, classes: Class[]): string {
   const named = (id: number): Class => classes.find((each) => each.id === id) ?? { id, name: 'no class', color: [148, 148, 148] };
   const own = named(report.label);
   const rows = report.top.slice(0, 3).map(({ label, probability }) => {

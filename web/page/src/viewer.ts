@@ -42,8 +42,8 @@ export class Viewer {
     this.#picker = new PointPicker(this.#renderer, this.#camera, this.#scene);
     this.navigation = new Navigation(this.#camera, canvas, () => this.draw());
     new ResizeObserver(() => this.#fit()).observe(canvas);
-    // A window dragged to another screen changes the ratio without a change of size.
-    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener('change', () => this.#fit());
+    // A window dragged to another screen, or a zoomed page, may change the ratio and not the size.
+    addEventListener('resize', () => this.#fit());
     canvas.addEventListener('webglcontextlost', () => this.#setLost(true));
     canvas.addEventListener('webglcontextrestored', () => this.#setLost(false));
     this.#fit();
@@ -141,7 +141,7 @@ export class Viewer {
     copy.height = this.canvas.height;
     const context = copy.getContext('2d');
     if (!context) throw new Error('The browser gives no canvas to copy the picture to.');
-    context.fillStyle = getComputedStyle(this.canvas).getPropertyValue('--picture-background');
+    context.fillStyle = getComputedStyle(this.canvas.parentElement ?? this.canvas).backgroundColor;
     context.fillRect(0, 0, copy.width, copy.height);
     // In the same task as the rendering: afterwards the browser may clear the drawing buffer.
     context.drawImage(this.canvas, 0, 0);

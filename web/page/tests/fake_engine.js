@@ -81,8 +81,8 @@ export class Engine {
       offset += size;
     }
     const axes = ['x', 'y', 'z'];
-    const low = axes.map((axis) => column[axis].reduce((a, b) => Math.min(a, b), Infinity));
-    const high = axes.map((axis) => column[axis].reduce((a, b) => Math.max(a, b), -Infinity));
+    const low = axes.map((axis) => column[axis].reduce((a, b) => (b < a ? b : a), Infinity));
+    const high = axes.map((axis) => column[axis].reduce((a, b) => (b > a ? b : a), -Infinity));
     const origin = low.map((value, axis) => (value + high[axis]) / 2);
     const rows = (names, Kind, move) => column[names[0]] && Kind.from({ length: 3 * count }, (_, i) => column[names[i % 3]][(i / 3) | 0] - (move ? origin[i % 3] : 0));
     this.scan = { name, bytes, count, positions: rows(axes, Float32Array, true), labels: column.label, colors: rows(['red', 'green', 'blue'], Uint8Array) ?? null, normals: rows(['nx', 'ny', 'nz'], Float32Array) ?? null };
@@ -90,7 +90,7 @@ export class Engine {
     const { positions, colors, normals } = this.scan;
     return {
       description: {
-        file: name, format: 'ply binary_little_endian', points: count, non_finite_points: 0, properties: properties.map(({ type, property }) => `${property}:${type}`),
+        file: name, format: 'ply binary_little_endian', points: count, non_finite_points: column.x.filter(Number.isNaN).length, properties: properties.map(({ type, property }) => `${property}:${type}`),
         elements: [{ name: 'vertex', count }], faces: 0, extent: high.map((value, axis) => value - low[axis]),
         warnings: name.includes('warn') ? ['the extent of 5,197 m would be large for a room: are these millimetres? They were taken as metres'] : [],
         up: { answer: '+z', reason: '16 % of the points lie in one thin slab near its low end' },
