@@ -183,21 +183,6 @@ impl Segmenter {
         pollster::block_on(self.segment(cloud, options))
     }
 
-    /// The features that the network's head reads, of every voxel `[v, channels]`, and the voxel of every input point
-    /// (`u32::MAX` where the coordinates are not finite).
-    ///
-    /// # Errors
-    /// As [`Self::segment`].
-    pub async fn features(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<(Vec<f32>, Vec<u32>)> {
-        let mut run = Run::new(options);
-        let prepared = self.prepare(cloud, &mut run).await?;
-        let step = |name: &str, done: f64| run.step(name, BEFORE_NETWORK + NETWORK * done);
-        let mut context = Context::with_steps(&step);
-        let features = self.model.features(&mut context, &prepared.pyramid, &prepared.features)?;
-        let voxel_of_point = voxels_of_points(cloud, &prepared.finite, &prepared.cell_of_point).await?;
-        Ok((features.to_vec().await?, voxel_of_point))
-    }
-
     /// What the network sees of a scan: voxels, features, pyramid.
     async fn prepare(&self, cloud: &PointCloud, run: &mut Run<'_>) -> Result<Prepared> {
         let device = self.model.device();

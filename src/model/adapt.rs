@@ -73,7 +73,7 @@ pub fn adapt(base: ModelFile, adaptation: &Adaptation<'_>) -> Result<Adapted> {
         }
         let start = parameter.initial(adaptation.seed);
         let is_known_head = parameter.role == Role::Head && base.tensors().shape(&parameter.name).is_some();
-        fresh.push(if is_known_head { with_known_rows(start, &base, adaptation.labels)? } else { start });
+        fresh.push(if is_known_head { with_known_rows(&start, &base, adaptation.labels)? } else { start });
         if !is_new {
             started.push(parameter.name);
         }
@@ -92,16 +92,12 @@ pub fn adapt(base: ModelFile, adaptation: &Adaptation<'_>) -> Result<Adapted> {
 }
 
 /// A head's tensor `[classes, …]` with the base's rows for the classes that the base knows by name.
-fn with_known_rows(start: HostTensor, base: &ModelFile, labels: &LabelSet) -> Result<HostTensor> {
-    let known = base.read(&start.name)?;
-    let (mut values, known_values) = (start.to_f32()?, known.to_f32()?);
-    let width = |tensor: &HostTensor| tensor.shape.iter().skip(1).product::<usize>();
-    if width(&start) != width(&known) {
-        return Ok(start);
-    }
-    for (row, class) in values.chunks_exact_mut(width(&start).max(1)).zip(&labels.classes) {
+fn with_known_rows(start: &HostTensor, base: &ModelFile, labels: &LabelSet) -> Result<HostTensor> {
+    let (mut values, known) = (start.to_f32()?, base.read(&start.name)?.to_f32()?);
+    let width = values.len() / labels.len();
+    for (row, class) in values.chunks_exact_mut(width).zip(&labels.classes) {
         if let Some(id) = base.info().labels.id(&class.name) {
-            row.copy_from_slice(&known_values[id as usize * row.len()..][..row.len()]);
+            row.copy_from_slice(&known[id as usize * width..][..width]);
         }
     }
     Ok(HostTensor::from_f32(&start.name, &start.shape, &values))
@@ -254,6 +250,24 @@ mod tests {
         assert_eq!(adapted.file.read("seg_head.weight").unwrap().shape, [2, 32]);
         let same = adapt(base(AdapterChoice::None, Dtype::F32), &adaptation(None, &settings, &LabelSet::rooms()));
         assert!(!same.unwrap().has_new_head);
+    }
+
+    #[test]
+    fn classes_that_the_base_knows_keep_their_rows_wherever_they_go() {
+        let settings = AdapterSettings::default();
+        let classes = ["pipe", "chair", "wall"].map(|name| (name.to_owned(), [1, 2, 3]));
+        let labels = LabelSet::new("three", classes);
+        let old = base(AdapterChoice::None, Dtype::F32);
+        let ids = ["chair", "wall"].map(|name| old.info().labels.id(name).unwrap() as usize);
+        let known = ["seg_head.weight", "seg_head.bias"].map(|name| old.read(name).unwrap().to_f32().unwrap());
+        let new = adapt(old, &adaptation(None, &settings, &labels)).unwrap().file;
+        for (name, known) in ["seg_head.weight", "seg_head.bias"].iter().zip(known) {
+            let values = new.read(name).unwrap().to_f32().unwrap();
+            let width = values.len() / 3;
+            for (row, id) in [1, 2].into_iter().zip(ids) {
+                assert_eq!(values[row * width..][..width], known[id * width..][..width], "{name}");
+            }
+        }
     }
 
     #[test]

@@ -177,18 +177,7 @@ impl Model {
         Ok(logits)
     }
 
-    /// The features that the head reads, `[n, channels]`: what "points like this one" are compared by.
-    pub fn features<'a>(
-        &'a self,
-        context: &mut Context<'a>,
-        pyramid: &'a Pyramid,
-        features: &Tensor,
-    ) -> Result<Tensor> {
-        let features = self.backbone(context, pyramid, features)?;
-        joined_features(context, pyramid, &features)
-    }
-
-    /// [`Self::forward`] and [`Self::features`] in one pass.
+    /// [`Self::forward`], and the features that the head reads, `[n, channels]`: what "points like this one" are compared by.
     pub fn forward_with_features<'a>(
         &'a self,
         context: &mut Context<'a>,

@@ -27,6 +27,8 @@ pub const LEARNS: Trainable = Trainable { adapter: true, train: Part::Head };
 const RATES: Rates = Rates { block: 1e-3, other: 1e-2 };
 /// The most voxels of a step: enough for what surrounds the painted points, and a fraction of a second on a CPU.
 const MOST_VOXELS: usize = 12_000;
+/// Parts of the scan that are looked at for a painted point before a step is given up.
+const CROPS: u64 = 256;
 /// A point is held on to if its label was at least as sure as this …
 const SURE: f32 = 0.8;
 /// … and if the cosine of its features with the mean of every painted class is below this.
@@ -99,18 +101,22 @@ impl Teacher {
     /// One step, on the scan turned and lit at random.
     ///
     /// # Errors
-    /// As [`Trainer::step`].
+    /// As [`Trainer::step`], and [`Error::Argument`] if too little of a large scan is painted to be found.
     pub async fn step(&mut self) -> Result<StepReport> {
         let features = &self.file.info().features;
-        // A crop may miss every painted point: then the next one is tried, and the whole of it counts as one step.
-        for attempt in 0.. {
-            let stream = self.trainer.steps_done() << 8 | attempt;
+        // A crop may miss every painted point: then the next one is tried.
+        for attempt in 0..CROPS {
+            let stream = self.trainer.steps_done() * CROPS + attempt;
             let sample = Sample::augmented(&self.scan, &self.recipe, features, self.seed, stream)?;
-            if attempt == 255 || sample.labels.iter().any(|label| *label >= 0) {
+            if sample.labels.iter().any(|label| *label >= 0) {
                 return self.trainer.step(&[Batch::of(&[sample])]).await;
             }
         }
-        unreachable!("the last attempt returns")
+        Err(Error::Argument {
+            what: "painted".to_owned(),
+            problem: format!("none of {CROPS} random parts of the scan had a painted point"),
+            advice: "Paint more points".to_owned(),
+        })
     }
 
     /// The taught model.

@@ -32,7 +32,8 @@ pub(crate) struct State {
     segmentation: Option<Segmentation>,
     /// Seconds and tensor bytes over the weights per voxel of the last run, for estimates.
     pace: Option<Pace>,
-    before: Option<Before>,
+    /// What the last lesson replaced.
+    before: Option<(Loaded, Option<Segmentation>)>,
 }
 
 struct Loaded {
@@ -43,15 +44,6 @@ struct Loaded {
     adapter: Option<String>,
     /// What lessons learned, as a file of its own.
     learned: Option<Vec<u8>>,
-}
-
-/// What a lesson replaced.
-struct Before {
-    name: String,
-    bytes: Vec<u8>,
-    adapter: Option<String>,
-    learned: Option<Vec<u8>>,
-    segmentation: Option<Segmentation>,
 }
 
 #[derive(Clone, Copy)]
@@ -84,7 +76,6 @@ impl State {
 
     pub(crate) fn model(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
         let file = ModelFile::from_bytes(name, bytes.clone())?;
-        self.before = None;
         self.load(name.to_owned(), bytes, &file, None)
     }
 
@@ -93,18 +84,21 @@ impl State {
         let base_name = loaded.name.clone();
         let base = ModelFile::from_bytes(&base_name, loaded.bytes.clone())?;
         let file = AdapterFile::from_bytes(name, bytes)?.overlay(base)?;
-        self.before = None;
         self.load(base_name, whole(&file)?, &file, Some(name.to_owned()))
     }
 
+    /// Replaces the model; a file that cannot be used leaves the old one.
     fn load(&mut self, name: String, bytes: Vec<u8>, file: &ModelFile, adapter: Option<String>) -> Outcome {
-        let device = self.device.as_ref().ok_or_else(|| Failure::needs("Start a device"))?;
-        let (segmenter, _) = Segmenter::open(device, file, None)?;
-        // The old one is let go only now, so that a file that cannot be used leaves it.
+        let loaded = Loaded { segmenter: self.open_model(file)?, name, bytes, adapter, learned: None };
+        self.before = None;
         self.segmentation = None;
         self.pace = None;
-        let loaded = self.model.insert(Loaded { segmenter, name, bytes, adapter, learned: None });
-        Ok(answer::object(&loaded.describe()))
+        Ok(answer::object(&self.model.insert(loaded).describe()))
+    }
+
+    fn open_model(&self, file: &ModelFile) -> Result<Segmenter, Failure> {
+        let device = self.device.as_ref().ok_or_else(|| Failure::needs("Start a device"))?;
+        Ok(Segmenter::open(device, file, None)?.0)
     }
 
     pub(crate) fn open(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
@@ -206,19 +200,9 @@ impl State {
         let (name, adapter) = (loaded.name.clone(), loaded.adapter.clone());
         let mut learned = Vec::new();
         write_adapter(&mut learned, &taught, &name, Dtype::F32, &|name| LEARNS.trains(name))?;
-        let before = Before {
-            name: name.clone(),
-            bytes: loaded.bytes.clone(),
-            adapter: adapter.clone(),
-            learned: loaded.learned.clone(),
-            segmentation: self.segmentation.take(),
-        };
-        let loading = self.load(name, whole(&taught)?, &taught, adapter);
-        self.before = Some(before);
-        loading?;
-        if let Some(loaded) = &mut self.model {
-            loaded.learned = Some(learned);
-        }
+        let (segmenter, bytes) = (self.open_model(&taught)?, whole(&taught)?);
+        let taught = Loaded { segmenter, name, bytes, adapter, learned: Some(learned) };
+        self.before = self.model.replace(taught).map(|before| (before, self.segmentation.take()));
         let quiet = |progress: Progress<'_>| report(progress.stage, 1.0, None);
         let found = self.segment(lesson.grid_size, &quiet).await?;
         let fields =
@@ -228,14 +212,10 @@ impl State {
 
     /// Goes back to before the last lesson.
     pub(crate) fn undo(&mut self) -> Outcome {
-        let before = self.before.take().ok_or_else(|| Failure::needs("Teach something"))?;
-        let file = ModelFile::from_bytes(&before.name, before.bytes.clone())?;
-        let model = self.load(before.name, before.bytes, &file, before.adapter)?;
-        if let Some(loaded) = &mut self.model {
-            loaded.learned = before.learned;
-        }
-        let found = before.segmentation.as_ref().map_or(JsValue::NULL, segmentation);
-        self.segmentation = before.segmentation;
+        let (before, segmented) = self.before.take().ok_or_else(|| Failure::needs("Teach something"))?;
+        let model = answer::object(&self.model.insert(before).describe());
+        let found = segmented.as_ref().map_or(JsValue::NULL, segmentation);
+        self.segmentation = segmented;
         Ok(answer::columns([("model", model), ("segmentation", found)]))
     }
 
