@@ -78,3 +78,20 @@ fn the_projects_own_table_is_complete() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(build::generate(&root.join("shaders"), &root.join("src/kernels")).is_ok());
 }
+
+/// On the adapter that `POINTTPA_TEST_DEVICE` names, else on the best there is.
+#[test]
+fn an_adapter_takes_every_permutation() {
+    use pointtpa::device::{Device, DeviceChoice, DeviceOptions};
+
+    let choice = DeviceChoice::Named(std::env::var("POINTTPA_TEST_DEVICE").unwrap_or_default());
+    match Device::open_blocking(DeviceOptions { choice, ..DeviceOptions::default() }) {
+        Ok(device) => {
+            let compiled = pollster::block_on(device.compile_shaders());
+            assert!(compiled.entry_points > 100, "{}", compiled.entry_points);
+            assert_eq!(compiled.problems, [""; 0]);
+        }
+        Err(error) => println!("skipped: {error}"),
+    }
+    assert_eq!(pollster::block_on(Device::cpu().compile_shaders()).entry_points, 0);
+}

@@ -67,6 +67,7 @@ pub(crate) enum Command {
     Render(Render),
     Bench(Bench),
     Train(Box<Train>),
+    Serve(Serve),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
     Completions {
@@ -79,8 +80,9 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`
-(float, the same value), `confidence` (float) and one comment per class. A batch goes on after a bad scan, lists the
-failures at the end and exits with the code of the first.
+(float, the same value), `confidence` (float) and one comment per class. A name that ends in .las gives LAS 1.4 instead,
+with the class as each point's classification (floor is 2, ground; others from 64) and a table of the codes beside it. A
+batch goes on after a bad scan, lists the failures at the end and exits with the code of the first.
 
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
@@ -289,6 +291,29 @@ pub(crate) struct Synth {
     /// Side in metres of the cells of which each keeps one point
     #[arg(long, value_name = "METRES", default_value_t = pointtpa::synth::Collection::CELL, value_parser = length::<f32>)]
     pub(crate) cell: f32,
+}
+
+/// Show the page for browsers on this machine
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The page is what `cargo xtask web` builds. It is served to this machine alone, until Ctrl-C; scans that are dropped on it
+stay in the browser.
+
+Examples:
+  pointtpa serve
+  pointtpa serve --port 9000 --page /opt/pointtpa/page --no-open")]
+pub(crate) struct Serve {
+    /// The folder of the page [default: `page` beside the program, else web/dist]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) page: Option<PathBuf>,
+
+    /// The port on this machine; 0 takes any that is free
+    #[arg(long, value_name = "N", default_value_t = 8340)]
+    pub(crate) port: u16,
+
+    /// Leave it to the user to open a browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

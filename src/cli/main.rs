@@ -22,6 +22,7 @@ mod render;
 mod results;
 mod screen;
 mod segment;
+mod serve;
 mod summary;
 mod synth;
 mod table;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Init(command) => init::run(&arguments.global, command),
         Command::Render(command) => render::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
+        Command::Serve(command) => serve::run(&arguments.global, command),
         Command::Synth(command) => synth::run(&arguments.global, command),
         Command::Train(command) => train::run(&arguments.global, command),
         Command::Completions { shell } => {

@@ -151,9 +151,27 @@ impl Run<'_> {
     }
 
     fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Result<(), Error> {
-        let labels = &engine.segmenter.model().info().labels;
+        let Segmentation { labels, confidence, .. } = segmentation;
+        let set = &engine.segmenter.model().info().labels;
+        let recolor = self.command.recolor;
+        if !job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("las")) {
+            return output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor));
+        }
+        let mut left_out = 0;
         output::write_whole(&job.output, |out| {
-            scan.labelled_to(out, &segmentation.labels, &segmentation.confidence, labels, self.command.recolor)
+            left_out = scan::write_las(out, &scan.cloud, labels, confidence, set, recolor)?;
+            Ok(())
+        })?;
+        if left_out > 0 {
+            screen::say(&format!("warning: {left_out} points without coordinates have no place in a LAS file"));
+        }
+        let codes = format!("{:#}\n", scan::las_codes(set));
+        output::write_whole(&job.output.with_extension("classes.json"), |out| {
+            out.write_all(codes.as_bytes()).map_err(|source| Error::Io {
+                action: "write",
+                path: job.output.with_extension("classes.json"),
+                source,
+            })
         })
     }
 }

@@ -4,6 +4,7 @@
 //! other; everything above the kernels is written once.
 
 pub(crate) mod command;
+mod compile;
 mod cpu;
 pub(crate) mod dispatch;
 pub(crate) mod gpu;
@@ -18,6 +19,7 @@ pub(crate) mod shader_table;
 mod tensor;
 mod tier;
 
+pub use compile::Compiled;
 pub use pool::MemoryUse;
 pub use profile::Timing;
 pub use select::{AdapterSummary, DeviceChoice};

@@ -63,7 +63,8 @@ fn get(ask: &JsValue, field: &str) -> JsValue {
     Reflect::get(ask, &field.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn wrong(field: &str, expected: &str) -> Failure {
+/// An error in a field.
+pub(crate) fn wrong(field: &str, expected: &str) -> Failure {
     Failure::from(Error::Argument {
         what: field.to_owned(),
         problem: format!("it is not {expected}"),

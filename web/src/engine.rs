@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_time::Instant;
 
-use crate::answer;
+use crate::{answer, ask};
 use crate::failure::Failure;
 
 type Outcome = Result<JsValue, Failure>;
@@ -226,6 +226,12 @@ impl State {
         Ok(answer::columns([("bytes", Uint8Array::from(&learned[..]).buffer().into())]))
     }
 
+    pub(crate) async fn shaders(&self) -> Outcome {
+        let device = self.device.as_ref().ok_or_else(|| Failure::needs("Start a device"))?;
+        let compiled = device.compile_shaders().await;
+        Ok(answer::object(&json!({"entryPoints": compiled.entry_points, "problems": compiled.problems})))
+    }
+
     pub(crate) fn features(&self) -> Outcome {
         let colors = self.details()?.principal_colors();
         Ok(answer::columns([("colors", Uint8Array::from(colors.as_flattened()).into())]))
@@ -247,13 +253,20 @@ impl State {
         Ok(answer::object(&json!({"label": label, "top": top})))
     }
 
-    pub(crate) fn export(&self, recolor: bool) -> Outcome {
+    /// The labelled scan as a file, `ply` or `las`.
+    pub(crate) fn export(&self, format: &str, recolor: bool) -> Outcome {
         let (Some(scan), Some(found), Some(loaded)) = (&self.scan, &self.segmentation, &self.model) else {
             return Err(Failure::needs("Segment a scan"));
         };
         let mut out = Vec::new();
         let labels = &loaded.segmenter.model().info().labels;
-        scan.labelled_to(&mut out, &found.labels, &found.confidence, labels, recolor)?;
+        match format {
+            "ply" => scan.labelled_to(&mut out, &found.labels, &found.confidence, labels, recolor)?,
+            "las" => {
+                scan::write_las(&mut out, &scan.cloud, &found.labels, &found.confidence, labels, recolor)?;
+            }
+            other => return Err(ask::wrong("format", &format!("ply or las, but {other}"))),
+        }
         Ok(answer::columns([("bytes", Uint8Array::from(&out[..]).buffer().into())]))
     }
 

@@ -52,10 +52,11 @@ impl Engine {
             "features" => self.state.features(),
             "similar" => self.state.similar(ask::index(&ask, "point")?),
             "point" => self.state.point(ask::index(&ask, "point")?),
-            "export" => self.state.export(ask::flag(&ask, "recolor")?),
+            "export" => self.state.export(&ask::text(&ask, "format")?, ask::flag(&ask, "recolor")?),
             "teach" => self.state.teach(ask::painted(&ask)?, &report).await,
             "undo" => self.state.undo(),
             "adapter" => self.state.adapter(),
+            "shaders" => self.state.shaders().await,
             "applyAdapter" => self.state.apply_adapter(&ask::text(&ask, "name")?, ask::bytes(&ask, "bytes")?),
             _ => Err(Failure::from(Error::Argument {
                 what: "call".into(),

@@ -1,4 +1,4 @@
-//! Project chores: `cargo xtask test`, `cargo xtask ablation`.
+//! Project chores: `cargo xtask test`, `cargo xtask web`, `cargo xtask ablation`.
 //!
 //! It has no dependencies, so that a fresh clone starts testing at once.
 
@@ -6,14 +6,16 @@ mod ablation;
 mod adapter;
 mod step;
 mod suite;
+mod web;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask test       what CI runs: formatting, lints, all tests, the tests again on the portable tier.
                        On Debian and its kin it first installs a software Vulkan driver if there is none.
-cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes some
-                       hours on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
+cargo xtask web        builds the page for browsers into web/dist/. It needs Node 20 or newer.
+cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes an
+                       hour on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
 
 Environment:
   POINTTPA_TEST_DEVICE  (part of) the name of the adapter to test on, else the best one of this machine
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => suite::run_all(),
+        ["web"] => web::build(),
         ["ablation", ref options @ ..] => ablation::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

@@ -24,10 +24,12 @@ export function startDownloads(page: Page): void {
       }
     });
   };
-  download('download-ply', '.labelled.ply', async () => {
-    const { bytes } = await page.client.ask('export', { recolor: byId<HTMLInputElement>('recolor').checked });
-    return new Blob([bytes]);
-  });
+  for (const format of ['ply', 'las'] as const) {
+    download(`download-${format}`, `.labelled.${format}`, async () => {
+      const { bytes } = await page.client.ask('export', { format, recolor: byId<HTMLInputElement>('recolor').checked });
+      return new Blob([bytes]);
+    });
+  }
   download('download-csv', '.labels.csv', ({ opened, segmentation, layers }) => csv(opened, segmentation, layers.classes));
   download('download-json', '.summary.json', async ({ opened, segmentation, layers }) =>
     summary(opened, segmentation, layers.classes, page.model, page.device),

@@ -156,7 +156,8 @@ export class Engine {
     return { label, top: [{ label, probability: 0.81 }, { label: (label + 3) % 21, probability: 0.12 }, { label: (label + 7) % 21, probability: 0.04 }] };
   }
 
-  async export() {
+  async export({ format }) {
+    if (format === 'las') return { bytes: new TextEncoder().encode('LASF').buffer };
     return { bytes: this.scan.bytes.slice(0) };
   }
 

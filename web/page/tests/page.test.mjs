@@ -193,6 +193,9 @@ test('a scan is described, labelled, looked at and taken home', async () => {
   const ply = await downloaded(page, '#download-ply');
   assert.equal(ply.name, 'living_room.labelled.ply');
   assert.match(ply.bytes.toString('latin1', 0, 4000), new RegExp(`^ply[^]*element vertex ${POINTS}[^]*property int label[^]*end_header`));
+  const las = await downloaded(page, '#download-las');
+  assert.equal(las.name, 'living_room.labelled.las');
+  assert.equal(las.bytes.toString('latin1', 0, 4), 'LASF');
   const csv = await downloaded(page, '#download-csv');
   const rows = csv.bytes.toString().trimEnd().split('\n');
   assert.equal(rows.length, POINTS + 1);

@@ -1,0 +1,243 @@
+//! Labelled points as LAS 1.4, after the ASPRS specification, revision 15.
+
+use std::io::Write;
+
+use las::point::{Classification, Format};
+use las::{Builder, Color, Header, Point, Transform, Vector, Version, Vlr};
+use serde_json::{Value, json};
+
+use super::{LabelSet, PointCloud};
+use crate::{Error, Result};
+
+/// The codes that the specification leaves to users start here.
+const FIRST_OWN_CODE: u8 = 64;
+const UNCLASSIFIED: u8 = 1;
+const GROUND: u8 = 2;
+/// User of the records that the specification describes.
+const SPECIFICATION: &str = "LASF_Spec";
+/// The finest steps of coordinates, metres: a tenth of what depth cameras resolve.
+const FINEST_STEP: f64 = 1e-4;
+
+/// The code of a class in LAS: floors are ground, others have codes from 64 in the order of their ids, and what has no
+/// class or no room there is unclassified.
+pub fn las_code(label: i32, set: &LabelSet) -> u8 {
+    let Some(class) = usize::try_from(label).ok().and_then(|id| set.classes.get(id)) else { return UNCLASSIFIED };
+    if ["floor", "ground"].contains(&class.name.as_str()) {
+        return GROUND;
+    }
+    u8::try_from(class.id).ok().and_then(|id| FIRST_OWN_CODE.checked_add(id)).unwrap_or(UNCLASSIFIED)
+}
+
+/// What the codes of [`las_code`] mean: a list of `{"code", "id", "name", "color"}`.
+pub fn las_codes(set: &LabelSet) -> Value {
+    let rows = set.classes.iter().map(|class| {
+        let code = las_code(i32::try_from(class.id).unwrap_or(-1), set);
+        json!({"code": code, "id": class.id, "name": class.name, "color": class.color})
+    });
+    rows.collect()
+}
+
+/// Writes labelled points as LAS: point format 7 with colours, 6 without; the class as the point's classification, and as the extra
+/// dimensions `label` (`[n]`, int, the id in `set`) and `confidence` (`[n]`, float). The file itself tells what its codes mean.
+/// With `recolor` the colours are those of the classes, for points that have one.
+///
+/// Returns how many points it left out, because their coordinates are not finite: LAS has no number for them.
+///
+/// # Errors
+///
+/// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] of the stream.
+pub fn write_las(
+    out: &mut dyn Write,
+    cloud: &PointCloud,
+    labels: &[i32],
+    confidence: &[f32],
+    set: &LabelSet,
+    recolor: bool,
+) -> Result<usize> {
+    for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
+        if length != cloud.len() {
+            return Err(Error::Argument {
+                what: what.into(),
+                problem: format!("it has {length} rows, and the scan has {} points", cloud.len()),
+                advice: "Give one row per point of the file, in its order".into(),
+            });
+        }
+    }
+    let kept = || (0..cloud.len()).filter(|&index| cloud.is_finite(index));
+    let painted = |label: i32| usize::try_from(label).ok().and_then(|id| set.classes.get(id)).map(|class| class.color);
+    let point = |index: usize| {
+        let own = cloud.colors.as_ref().map(|colors| colors[index].map(|value| value.round() as u8));
+        let class = painted(labels[index]).filter(|_| recolor);
+        let color = class.or(own).or(recolor.then_some([0; 3]));
+        labelled(cloud, index, color, labels[index], confidence[index], set)
+    };
+    let mut header = header(cloud, set, recolor).map_err(failed)?;
+    kept().for_each(|index| header.add_point(&point(index)));
+    header.write_to(&mut *out).map_err(failed)?;
+    for index in kept() {
+        let raw = point(index).into_raw(header.transforms()).map_err(failed)?;
+        raw.write_to(&mut *out, header.point_format()).map_err(failed)?;
+    }
+    Ok(cloud.len() - header.number_of_points() as usize)
+}
+
+/// The header, before its counts and bounds.
+fn header(cloud: &PointCloud, set: &LabelSet, recolor: bool) -> las::Result<Header> {
+    let mut builder = Builder::default();
+    // The same points give the same file on any day.
+    builder.date = None;
+    builder.version = Version::new(1, 4);
+    builder.generating_software = concat!("pointtpa ", env!("CARGO_PKG_VERSION")).into();
+    builder.system_identifier = "MODIFICATION".into();
+    builder.point_format = Format::new(if recolor || cloud.colors.is_some() { 7 } else { 6 })?;
+    builder.point_format.extra_bytes = 8;
+    let (low, high) = cloud.bounds().unwrap_or_default();
+    let transform = |axis: usize| {
+        let (low, high) = (f64::from(low[axis]), f64::from(high[axis]));
+        // A step that lets the halves of the extent fit 31 bits with room to spare.
+        let mut scale = FINEST_STEP;
+        while (high - low) / scale > f64::from(i32::MAX) {
+            scale *= 10.0;
+        }
+        Transform { scale, offset: cloud.origin[axis] + f64::midpoint(low, high).round() }
+    };
+    builder.transforms = Vector { x: transform(0), y: transform(1), z: transform(2) };
+    builder.vlrs = vec![class_names(set), extra_dimensions()];
+    builder.into_header()
+}
+
+fn labelled(
+    cloud: &PointCloud,
+    index: usize,
+    color: Option<[u8; 3]>,
+    label: i32,
+    confidence: f32,
+    set: &LabelSet,
+) -> Point {
+    let at = |axis: usize| cloud.origin[axis] + f64::from(cloud.positions[index][axis]);
+    // 8 bits to 16, so that white stays white.
+    let color = color.map(|color| color.map(|value| u16::from(value) * 257)).map(|[r, g, b]| Color::new(r, g, b));
+    Point {
+        x: at(0),
+        y: at(1),
+        z: at(2),
+        return_number: 1,
+        number_of_returns: 1,
+        // Codes below 64 are ground and unclassified, and the one that is refused is among them.
+        classification: Classification::new(las_code(label, set)).unwrap_or_default(),
+        gps_time: Some(0.0),
+        color,
+        extra_bytes: [label.to_le_bytes(), confidence.to_le_bytes()].concat(),
+        ..Point::default()
+    }
+}
+
+/// The specification's record of what classes are called: 256 times a code and 15 bytes of text.
+fn class_names(set: &LabelSet) -> Vlr {
+    let mut data = vec![0; 256 * 16];
+    let mut rows = data.chunks_exact_mut(16);
+    for class in &set.classes {
+        let code = las_code(i32::try_from(class.id).unwrap_or(-1), set);
+        if let Some(row) = rows.next().filter(|_| code != UNCLASSIFIED) {
+            row[0] = code;
+            put(&mut row[1..], &class.name);
+        }
+    }
+    Vlr { user_id: SPECIFICATION.into(), record_id: 0, description: "classification lookup".into(), data }
+}
+
+/// The specification's record of what the extra bytes of a point are.
+fn extra_dimensions() -> Vlr {
+    const SIZE: usize = 192;
+    /// Types of the specification's table 24.
+    const LONG: u8 = 6;
+    const FLOAT: u8 = 9;
+    let mut data = vec![0; 2 * SIZE];
+    let dimensions = [(LONG, "label", "class id"), (FLOAT, "confidence", "softmax of the class")];
+    for (row, (kind, name, description)) in data.chunks_exact_mut(SIZE).zip(dimensions) {
+        row[2] = kind;
+        put(&mut row[4..36], name);
+        put(&mut row[160..], description);
+    }
+    Vlr { user_id: SPECIFICATION.into(), record_id: 4, description: "extra bytes".into(), data }
+}
+
+/// Text at the beginning of a field, as much as there is room for.
+fn put(field: &mut [u8], text: &str) {
+    field.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+}
+
+fn failed(error: las::Error) -> Error {
+    let source = match error {
+        las::Error::Io(source) => source,
+        other => std::io::Error::other(other),
+    };
+    Error::Io { action: "write", path: "stream".into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn labels_come_back_from_a_file_far_from_zero() {
+        let cloud = PointCloud {
+            positions: vec![[0.0, 0.25, -1.5], [f32::NAN; 3], [3.125, 2.0, 1.0]],
+            origin: [500_000.0, 4_000_000.0, 0.0],
+            colors: Some(vec![[255.0, 0.0, 1.0]; 3]),
+            ..PointCloud::default()
+        };
+        let set = LabelSet::rooms();
+        let mut bytes = Vec::new();
+        let left_out = write_las(&mut bytes, &cloud, &[1, 0, 20], &[0.5, 0.1, 0.75], &set, false).unwrap();
+        assert_eq!(left_out, 1);
+        let mut reader = las::Reader::new(Cursor::new(bytes)).unwrap();
+        assert_eq!(reader.header().number_of_points(), 2);
+        let points: Vec<Point> = reader.read_all().unwrap().points().map(Result::unwrap).collect();
+        let codes: Vec<u8> = points.iter().map(|point| point.classification.into()).collect();
+        assert_eq!(codes, [GROUND, 84]);
+        for (point, expected) in points.iter().zip([[500_000.0, 4_000_000.25, -1.5], [500_003.125, 4_000_002.0, 1.0]]) {
+            for (found, expected) in [point.x, point.y, point.z].into_iter().zip(expected) {
+                assert!((found - expected).abs() <= FINEST_STEP / 2.0 + 1e-9, "{found} instead of {expected}");
+            }
+        }
+        assert_eq!(points[0].color, Some(Color::new(65_535, 0, 257)));
+        assert_eq!(points[1].extra_bytes, [20i32.to_le_bytes(), 0.75f32.to_le_bytes()].concat());
+        let names = reader.header().vlrs().iter().find(|vlr| vlr.record_id == 0).unwrap();
+        assert!(names.data.windows(8).any(|bytes| bytes == b"\x54ceiling"));
+    }
+
+    #[test]
+    fn columns_of_another_length_are_refused() {
+        let cloud = PointCloud { positions: vec![[0.0; 3]; 2], ..PointCloud::default() };
+        let error = write_las(&mut Vec::new(), &cloud, &[0], &[0.0; 2], &LabelSet::rooms(), false).unwrap_err();
+        assert!(error.to_string().contains("labels: it has 1 rows, and the scan has 2 points"), "{error}");
+    }
+
+    #[test]
+    fn points_can_take_the_colours_of_their_classes() {
+        let cloud = PointCloud { positions: vec![[0.0; 3]; 2], ..PointCloud::default() };
+        let set = LabelSet::rooms();
+        let mut bytes = Vec::new();
+        write_las(&mut bytes, &cloud, &[20, -1], &[1.0; 2], &set, true).unwrap();
+        let mut reader = las::Reader::new(Cursor::new(bytes)).unwrap();
+        let colors: Vec<_> = reader.read_all().unwrap().points().map(|point| point.unwrap().color).collect();
+        let [r, g, b] = set.classes[20].color.map(|value| u16::from(value) * 257);
+        assert_eq!(colors, [Some(Color::new(r, g, b)), Some(Color::new(0, 0, 0))]);
+    }
+
+    #[test]
+    fn an_empty_cloud_is_an_empty_file() {
+        let mut bytes = Vec::new();
+        write_las(&mut bytes, &PointCloud::default(), &[], &[], &LabelSet::rooms(), false).unwrap();
+        assert_eq!(las::Reader::new(Cursor::new(bytes)).unwrap().header().number_of_points(), 0);
+    }
+
+    #[test]
+    fn classes_beyond_the_codes_are_unclassified() {
+        let set = LabelSet::new("many", (0..300).map(|id| (format!("class {id}"), [0; 3])));
+        assert_eq!([las_code(-1, &set), las_code(191, &set), las_code(192, &set)], [1, 255, 1]);
+    }
+}
