@@ -22,7 +22,7 @@ mod tier;
 pub use compile::Compiled;
 pub use pool::MemoryUse;
 pub use profile::Timing;
-pub use select::{AdapterSummary, DeviceChoice};
+pub use select::{AdapterSummary, DeviceChoice, names_software};
 pub use tensor::{DType, Element, Tensor};
 pub use tier::Tier;
 

@@ -140,9 +140,14 @@ fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
 
 /// Browsers say of few adapters what they are, but name some that are programs.
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
-    let name = info.name.to_lowercase();
-    let is_known = ["llvmpipe", "swiftshader", "basic render"].iter().any(|known| name.contains(known));
-    info.device_type == wgpu::DeviceType::Cpu || (info.device_type == wgpu::DeviceType::Other && is_known)
+    info.device_type == wgpu::DeviceType::Cpu
+        || (info.device_type == wgpu::DeviceType::Other && names_software(&info.name))
+}
+
+/// Whether an adapter's name is that of a known program on the CPU.
+pub fn names_software(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["llvmpipe", "swiftshader", "basic render"].iter().any(|known| name.contains(known))
 }
 
 impl Device {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_time::Instant;
 
+use crate::browser::{self, Adapter};
 use crate::{answer, ask};
 use crate::failure::Failure;
 
@@ -59,17 +60,30 @@ const SEED: u64 = 0;
 const BYTES_PER_CHANNEL: f64 = 180.0;
 
 impl State {
+    /// `auto` takes a GPU, `cpu` the CPU; part of an adapter's name takes that adapter, also a software one.
     pub(crate) async fn start(&mut self, wanted: &str) -> Outcome {
-        let Ok(choice) = wanted.parse::<DeviceChoice>();
-        let is_auto = choice == DeviceChoice::Auto;
-        let device = Device::open(DeviceOptions { choice, ..DeviceOptions::default() }).await?;
-        let (kind, reason) = match &device {
-            Device::Gpu(_) if is_software(device.name()).await => ("software", "This adapter is a program on the CPU"),
-            Device::Gpu(_) => ("gpu", ""),
-            Device::Cpu(_) if is_auto => ("cpu", "This browser offers no GPU to the page"),
-            Device::Cpu(_) => ("cpu", "The CPU was asked for"),
+        let adapter = browser::adapter().await;
+        let found = |adapter: &Adapter| adapter.name.to_lowercase().contains(&wanted.to_lowercase());
+        let Ok(asked) = wanted.parse::<DeviceChoice>();
+        let (choice, reason) = match (&asked, &adapter) {
+            (DeviceChoice::Auto, Some(adapter)) if adapter.software => {
+                (DeviceChoice::Cpu, "This browser offers no GPU to the page, only a program that plays one")
+            }
+            (DeviceChoice::Auto, None) => (DeviceChoice::Cpu, "This browser offers no GPU to the page"),
+            (DeviceChoice::Cpu, _) => (DeviceChoice::Cpu, "The CPU was asked for"),
+            // A page gets one adapter, and wgpu does not know its name.
+            (DeviceChoice::Named(_), Some(adapter)) if found(adapter) => (DeviceChoice::Named(String::new()), ""),
+            _ => (asked, ""),
         };
-        let description = device.description();
+        let device = Device::open(DeviceOptions { choice, ..DeviceOptions::default() }).await?;
+        let (kind, description, reason) = match (&device, adapter) {
+            (Device::Gpu(_), Some(Adapter { name, software: true })) => {
+                ("software", name, "This adapter is a program on the CPU")
+            }
+            (Device::Gpu(_), Some(Adapter { name, software: false })) if !name.is_empty() => ("gpu", name, ""),
+            (Device::Gpu(_), _) => ("gpu", "a GPU that the browser does not name".to_owned(), ""),
+            (Device::Cpu(_), _) => ("cpu", device.description(), reason),
+        };
         *self = Self { device: Some(device), ..Self::default() };
         Ok(answer::object(&json!({"kind": kind, "description": description, "reason": reason})))
     }
@@ -310,10 +324,6 @@ fn whole(file: &ModelFile) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     write_model_to(&mut bytes, file.config(), file.info(), Dtype::F32, |parameter| file.read(&parameter.name))?;
     Ok(bytes)
-}
-
-async fn is_software(name: &str) -> bool {
-    Device::adapters().await.iter().any(|adapter| adapter.name == name && adapter.software)
 }
 
 impl Loaded {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod browser;
 mod engine;
 mod failure;
 mod messages;
