@@ -10,8 +10,8 @@ use pointtpa::Error;
 use super::exit::{Failure, Outcome};
 use super::output::is_stdout;
 
-/// Ends of the names of scan files, which a folder is searched for.
-const SCANS: [&str; 1] = ["ply"];
+/// Ends of the names of the files that come out: no folder is called so by intention.
+const WRITTEN: [&str; 2] = ["ply", "las"];
 
 /// One scan to read and where to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         let folder = (is_folder(output) && !output.exists()).then(|| output.to_owned());
         return Ok(Jobs { jobs, folder });
     }
-    let named_as_scan = output.extension().is_some_and(|end| SCANS.iter().any(|scan| end.eq_ignore_ascii_case(scan)));
+    let named_as_scan =
+        output.extension().is_some_and(|end| WRITTEN.iter().any(|written| end.eq_ignore_ascii_case(written)));
     if is_stdout(output) || output.is_file() || (named_as_scan && !output.is_dir()) {
         return Err(Failure::usage(format!(
             "{} scans need a folder to go to, and `{}` is none: give `-o FOLDER`",
@@ -82,7 +83,8 @@ fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        let is_scan = path.extension().is_some_and(|end| SCANS.iter().any(|scan| end.eq_ignore_ascii_case(scan)));
+        let is_scan =
+            path.extension().is_some_and(|end| WRITTEN.iter().any(|written| end.eq_ignore_ascii_case(written)));
         if is_scan && path.is_file() {
             files.push(path);
         }

@@ -114,7 +114,11 @@ impl Run<'_> {
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
-        self.write(job, &scan, &segmentation, engine)?;
+        let of_writing = self.write(job, &scan, &segmentation, engine)?;
+        for warning in &of_writing {
+            screen::say(&format!("warning: {warning}"));
+        }
+        description.warnings.extend(of_writing);
         Ok(Summary {
             job: job.clone(),
             points: scan.cloud.len(),
@@ -150,30 +154,30 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Result<(), Error> {
+    /// Writes the labelled scan; what has to be said of it.
+    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<String>> {
         let Segmentation { labels, confidence, .. } = segmentation;
         let set = &engine.segmenter.model().info().labels;
         let recolor = self.command.recolor;
-        if !job.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("las")) {
-            return output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor));
+        if !is_las(&job.output) {
+            output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor))?;
+            return Ok(Vec::new());
         }
+        // First, because the scan's file is the sign that all is done.
+        let codes = format!("{:#}\n", scan::las_codes(set));
+        output::write_bytes(&job.output.with_extension("classes.json"), codes.as_bytes())?;
         let mut left_out = 0;
         output::write_whole(&job.output, |out| {
             left_out = scan::write_las(out, &scan.cloud, labels, confidence, set, recolor)?;
             Ok(())
         })?;
-        if left_out > 0 {
-            screen::say(&format!("warning: {left_out} points without coordinates have no place in a LAS file"));
-        }
-        let codes = format!("{:#}\n", scan::las_codes(set));
-        output::write_whole(&job.output.with_extension("classes.json"), |out| {
-            out.write_all(codes.as_bytes()).map_err(|source| Error::Io {
-                action: "write",
-                path: job.output.with_extension("classes.json"),
-                source,
-            })
-        })
+        let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
+        Ok((left_out > 0).then(warning).into_iter().collect())
     }
+}
+
+fn is_las(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("las"))
 }
 
 fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {

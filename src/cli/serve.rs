@@ -26,15 +26,20 @@ pub(crate) fn run(global: &Global, command: &Serve) -> Outcome {
             message: format!("port {} cannot be had ({error}). Choose another with --port, or --port 0", command.port),
         })?;
         let address = listener.local_addr().map_err(|error| failed("serve", "the page", error))?;
-        let address = format!("http://localhost:{}/", address.port());
+        let address = format!("http://{address}/");
         if global.json {
             results::print_json(&json!({"address": address, "page": page.display().to_string()}))?;
         } else {
             results::print(&address)?;
             screen::say(&format!("{} is served to this machine until Ctrl-C", page.display()));
         }
-        if !command.no_open && webbrowser::open(&address).is_err() {
-            screen::say("no browser could be started: open the address yourself");
+        if !command.no_open {
+            // A browser of the terminal holds its caller until it ends.
+            std::thread::spawn(move || {
+                if webbrowser::open(&address).is_err() {
+                    screen::say("no browser could be started: open the address yourself");
+                }
+            });
         }
         let files = Router::new().fallback_service(ServeDir::new(&page));
         axum::serve(listener, files).await.map_err(|error| failed("serve", "the page", error))

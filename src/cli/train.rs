@@ -117,6 +117,7 @@ impl<'a> Session<'a> {
         let mut info = subject.info.clone();
         let early = from.as_ref().filter(|_| command.paths.finish).map(|checkpoint| checkpoint.state.step);
         info.provenance = Some(provenance(&subject, &plan, early));
+        info.licence = command.paths.licence.clone().or(info.licence);
         let warnings = plan.warnings().to_vec();
         let file = subject.into_file()?;
         let Plan { loader, validation, options, .. } = plan;

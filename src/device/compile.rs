@@ -21,10 +21,13 @@ impl Device {
         let (device, _) = gpu.handles();
         for variant in shader_table::ALL {
             for entry in variant.entries {
-                let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+                // What a driver cannot compile, it calls internal.
+                let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+                let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
                 create_pipeline(device, variant, entry);
                 compiled.entry_points += 1;
-                if let Some(error) = scope.pop().await {
+                let errors = [validation.pop().await, internal.pop().await];
+                for error in errors.into_iter().flatten() {
                     let name = format!("{}.{}.{}", variant.kernel, variant.name, entry.name);
                     compiled.problems.push(format!("{name}: {error}"));
                 }

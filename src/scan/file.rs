@@ -69,15 +69,7 @@ impl Scan {
         set: &'a LabelSet,
         recolor: bool,
     ) -> Result<ply::Labels<'a>> {
-        for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
-            if length != self.cloud.len() {
-                return Err(Error::Argument {
-                    what: what.into(),
-                    problem: format!("it has {length} rows, and the scan has {} points", self.cloud.len()),
-                    advice: "Give one row per point of the file, in its order".into(),
-                });
-            }
-        }
+        check_rows(&self.cloud, labels, confidence)?;
         Ok(ply::Labels { ids: labels, confidence, set, recolor })
     }
 
@@ -86,6 +78,20 @@ impl Scan {
             Original::Ply(original) => ply::write_labelled(original, labels, out),
         }
     }
+}
+
+/// An error unless there is a label and a confidence for every point.
+pub(super) fn check_rows(cloud: &PointCloud, labels: &[i32], confidence: &[f32]) -> Result<()> {
+    for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
+        if length != cloud.len() {
+            return Err(Error::Argument {
+                what: what.into(),
+                problem: format!("it has {length} rows, and the scan has {} points", cloud.len()),
+                advice: "Give one row per point of the file, in its order".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Reads a scan file; `-` is standard input.

@@ -6,6 +6,7 @@ use las::point::{Classification, Format};
 use las::{Builder, Color, Header, Point, Transform, Vector, Version, Vlr};
 use serde_json::{Value, json};
 
+use super::file::check_rows;
 use super::{LabelSet, PointCloud};
 use crate::{Error, Result};
 
@@ -54,15 +55,7 @@ pub fn write_las(
     set: &LabelSet,
     recolor: bool,
 ) -> Result<usize> {
-    for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
-        if length != cloud.len() {
-            return Err(Error::Argument {
-                what: what.into(),
-                problem: format!("it has {length} rows, and the scan has {} points", cloud.len()),
-                advice: "Give one row per point of the file, in its order".into(),
-            });
-        }
-    }
+    check_rows(cloud, labels, confidence)?;
     let kept = || (0..cloud.len()).filter(|&index| cloud.is_finite(index));
     let painted = |label: i32| usize::try_from(label).ok().and_then(|id| set.classes.get(id)).map(|class| class.color);
     let point = |index: usize| {
@@ -73,7 +66,7 @@ pub fn write_las(
     };
     let mut header = header(cloud, set, recolor).map_err(failed)?;
     kept().for_each(|index| header.add_point(&point(index)));
-    header.write_to(&mut *out).map_err(failed)?;
+    write_header(&header, out).map_err(failed)?;
     for index in kept() {
         let raw = point(index).into_raw(header.transforms()).map_err(failed)?;
         raw.write_to(&mut *out, header.point_format()).map_err(failed)?;
@@ -104,6 +97,18 @@ fn header(cloud: &PointCloud, set: &LabelSet, recolor: bool) -> las::Result<Head
     builder.transforms = Vector { x: transform(0), y: transform(1), z: transform(2) };
     builder.vlrs = vec![class_names(set), extra_dimensions()];
     builder.into_header()
+}
+
+/// As the specification wants it of these point formats: the counts of LAS 1.2 are zero, and the box of no points is, too.
+fn write_header(header: &Header, out: &mut dyn Write) -> las::Result<()> {
+    let mut raw = header.clone().into_raw()?;
+    raw.number_of_point_records = 0;
+    raw.number_of_points_by_return = [0; 5];
+    if header.number_of_points() == 0 {
+        [raw.min_x, raw.min_y, raw.min_z, raw.max_x, raw.max_y, raw.max_z] = [0.0; 6];
+    }
+    raw.write_to(&mut *out)?;
+    header.vlrs().iter().try_for_each(|vlr| vlr.clone().into_raw(false)?.write_to(&mut *out))
 }
 
 fn labelled(
@@ -193,6 +198,8 @@ mod tests {
         let mut bytes = Vec::new();
         let left_out = write_las(&mut bytes, &cloud, &[1, 0, 20], &[0.5, 0.1, 0.75], &set, false).unwrap();
         assert_eq!(left_out, 1);
+        // The counts of LAS 1.2, which the format's points must not have.
+        assert_eq!(bytes[107..131], [0; 24]);
         let mut reader = las::Reader::new(Cursor::new(bytes)).unwrap();
         assert_eq!(reader.header().number_of_points(), 2);
         let points: Vec<Point> = reader.read_all().unwrap().points().map(Result::unwrap).collect();
@@ -232,6 +239,7 @@ mod tests {
     fn an_empty_cloud_is_an_empty_file() {
         let mut bytes = Vec::new();
         write_las(&mut bytes, &PointCloud::default(), &[], &[], &LabelSet::rooms(), false).unwrap();
+        assert_eq!(bytes[179..227], [0; 48], "the box");
         assert_eq!(las::Reader::new(Cursor::new(bytes)).unwrap().header().number_of_points(), 0);
     }
 

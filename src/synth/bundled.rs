@@ -1,4 +1,4 @@
-//! The two small scenes that come with the program, and how they were made.
+//! The three small scenes that come with the program, and how they were made.
 
 use super::{Domain, Options, Room, RoomKind, ScannerOptions, scan};
 use crate::PointCloud;
@@ -19,9 +19,10 @@ pub struct BundledScene {
 }
 
 /// The scenes in `assets/scenes/`.
-pub const BUNDLED: [BundledScene; 2] = [
+pub const BUNDLED: [BundledScene; 3] = [
     BundledScene { file: "living_room.ply", domain: Domain::Home, kind: RoomKind::Living, seed: 0, cell_mm: 60 },
     BundledScene { file: "office.ply", domain: Domain::Office, kind: RoomKind::Office, seed: 25, cell_mm: 60 },
+    BundledScene { file: "kitchen.ply", domain: Domain::Home, kind: RoomKind::Kitchen, seed: 4, cell_mm: 50 },
 ];
 
 impl BundledScene {

@@ -12,14 +12,14 @@ use pointtpa::model::write::write_model_to;
 use pointtpa::scan::{self, Scan};
 use pointtpa::train::teach::LEARNS;
 use pointtpa::train::{Lesson, Teacher};
-use pointtpa::{Device, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter};
+use pointtpa::{Device, Error, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_time::Instant;
 
 use crate::browser::{self, Adapter};
-use crate::{answer, ask};
 use crate::failure::Failure;
+use crate::{answer, ask};
 
 type Outcome = Result<JsValue, Failure>;
 
@@ -33,6 +33,8 @@ pub(crate) struct State {
     segmentation: Option<Segmentation>,
     /// Seconds and tensor bytes over the weights per voxel of the last run, for estimates.
     pace: Option<Pace>,
+    /// The most bytes that tensors may take.
+    budget: f64,
     /// What the last lesson replaced.
     before: Option<(Loaded, Option<Segmentation>)>,
 }
@@ -58,12 +60,20 @@ const SEED: u64 = 0;
 /// Bytes of tensors per voxel and channel of the finest stage before a run has shown them: measured on the bundled model
 /// and the published ones, and rounded up.
 const BYTES_PER_CHANNEL: f64 = 180.0;
+/// WebAssembly has 4 GiB of addresses, for the scan as well; and browsers end a tab whose GPU memory grows beyond that.
+const MOST_BYTES: f64 = 3e9;
+/// Metres; with coarser voxels a room is no room any more.
+const COARSEST: f64 = 0.5;
 
 impl State {
-    /// `auto` takes a GPU, `cpu` the CPU; part of an adapter's name takes that adapter, also a software one.
-    pub(crate) async fn start(&mut self, wanted: &str) -> Outcome {
+    /// `auto` takes a GPU, `cpu` the CPU; part of an adapter's name takes that adapter, also a software one, and `software` such a
+    /// one by any name.
+    pub(crate) async fn start(&mut self, wanted: &str, memory: Option<f64>) -> Outcome {
         let adapter = browser::adapter().await;
-        let found = |adapter: &Adapter| adapter.name.to_lowercase().contains(&wanted.to_lowercase());
+        let found = |adapter: &Adapter| {
+            let wanted = wanted.to_lowercase();
+            adapter.name.to_lowercase().contains(&wanted) || (adapter.software && wanted == "software")
+        };
         let Ok(asked) = wanted.parse::<DeviceChoice>();
         let (choice, reason) = match (&asked, &adapter) {
             (DeviceChoice::Auto, Some(adapter)) if adapter.software => {
@@ -71,20 +81,27 @@ impl State {
             }
             (DeviceChoice::Auto, None) => (DeviceChoice::Cpu, "This browser offers no GPU to the page"),
             (DeviceChoice::Cpu, _) => (DeviceChoice::Cpu, "The CPU was asked for"),
+            (DeviceChoice::Auto, Some(_)) => (DeviceChoice::Auto, "This browser's GPU could not be opened"),
             // A page gets one adapter, and wgpu does not know its name.
             (DeviceChoice::Named(_), Some(adapter)) if found(adapter) => (DeviceChoice::Named(String::new()), ""),
-            _ => (asked, ""),
+            (DeviceChoice::Gpu, Some(adapter)) if !adapter.software => (DeviceChoice::Gpu, ""),
+            (DeviceChoice::Gpu | DeviceChoice::Named(_), _) => {
+                let has = adapter.map_or_else(|| "none".to_owned(), |adapter| format!("'{}'", adapter.name));
+                let found = format!("This browser has {has}");
+                return Err(Error::NoAdapter { wanted: wanted.to_owned(), found }.into());
+            }
         };
-        let device = Device::open(DeviceOptions { choice, ..DeviceOptions::default() }).await?;
+        let budget = memory.unwrap_or(MOST_BYTES);
+        let device = Device::open(DeviceOptions { choice, budget: budget as u64, ..DeviceOptions::default() }).await?;
         let (kind, description, reason) = match (&device, adapter) {
             (Device::Gpu(_), Some(Adapter { name, software: true })) => {
                 ("software", name, "This adapter is a program on the CPU")
             }
-            (Device::Gpu(_), Some(Adapter { name, software: false })) if !name.is_empty() => ("gpu", name, ""),
-            (Device::Gpu(_), _) => ("gpu", "a GPU that the browser does not name".to_owned(), ""),
+            (Device::Gpu(_), adapter) => ("gpu", adapter.map(|adapter| adapter.name).unwrap_or_default(), ""),
             (Device::Cpu(_), _) => ("cpu", device.description(), reason),
         };
-        *self = Self { device: Some(device), ..Self::default() };
+        let description = if description.is_empty() { "not named by the browser".to_owned() } else { description };
+        *self = Self { device: Some(device), budget, ..Self::default() };
         Ok(answer::object(&json!({"kind": kind, "description": description, "reason": reason})))
     }
 
@@ -151,17 +168,31 @@ impl State {
             return Ok(json!({"voxels": 0, "memory": 0, "seconds": null, "problem": null, "fittingGridSize": null}));
         };
         let model = loaded.segmenter.model();
-        let voxels = loaded.segmenter.count_voxels(&scan.cloud, grid_size)?;
         let finest = model.config().backbone.enc_channels.first().copied().unwrap_or(0);
         let each = self.pace.map_or(BYTES_PER_CHANNEL * finest as f64, |pace| pace.bytes);
-        let seconds = self.pace.map(|pace| pace.seconds * voxels as f64);
         let weights = 4.0 * count(model.config()) as f64;
+        let needs = |grid_size: Option<f64>| -> Result<(usize, f64), Failure> {
+            let voxels = loaded.segmenter.count_voxels(&scan.cloud, grid_size)?;
+            Ok((voxels, weights + each * voxels as f64))
+        };
+        let (voxels, memory) = needs(grid_size)?;
+        let (mut problem, mut fitting) = (None, None);
+        if memory > self.budget {
+            let [memory, budget] = [memory, self.budget].map(|bytes| bytes / 1e9);
+            problem = Some(format!("{voxels} voxels need {memory:.2} GB, and there are {budget:.2} GB for them."));
+            let mut size = grid_size.unwrap_or(model.info().grid_size);
+            while fitting.is_none() && size < COARSEST {
+                // In whole millimetres, because people read it.
+                size = (size * 1250.0).ceil() / 1000.0;
+                fitting = (needs(Some(size))?.1 <= self.budget).then_some(size);
+            }
+        }
         Ok(json!({
             "voxels": voxels,
-            "memory": weights + each * voxels as f64,
-            "seconds": seconds,
-            "problem": null,
-            "fittingGridSize": null,
+            "memory": memory,
+            "seconds": self.pace.map(|pace| pace.seconds * voxels as f64),
+            "problem": problem,
+            "fittingGridSize": fitting,
         }))
     }
 
@@ -272,16 +303,17 @@ impl State {
         let (Some(scan), Some(found), Some(loaded)) = (&self.scan, &self.segmentation, &self.model) else {
             return Err(Failure::needs("Segment a scan"));
         };
-        let mut out = Vec::new();
+        let (mut out, mut left_out) = (Vec::new(), 0);
         let labels = &loaded.segmenter.model().info().labels;
         match format {
             "ply" => scan.labelled_to(&mut out, &found.labels, &found.confidence, labels, recolor)?,
             "las" => {
-                scan::write_las(&mut out, &scan.cloud, &found.labels, &found.confidence, labels, recolor)?;
+                left_out = scan::write_las(&mut out, &scan.cloud, &found.labels, &found.confidence, labels, recolor)?;
             }
             other => return Err(ask::wrong("format", &format!("ply or las, but {other}"))),
         }
-        Ok(answer::columns([("bytes", Uint8Array::from(&out[..]).buffer().into())]))
+        let bytes = Uint8Array::from(&out[..]).buffer().into();
+        Ok(answer::columns([("bytes", bytes), ("leftOut", (left_out as f64).into())]))
     }
 
     fn details(&self) -> Result<&pointtpa::Details, Failure> {

@@ -45,7 +45,7 @@ impl Engine {
         };
         let step = |progress: Progress<'_>| report(progress.stage, progress.done, None);
         let answer = match call.as_str() {
-            "start" => self.state.start(&ask::text(&ask, "device")?).await,
+            "start" => self.state.start(&ask::text(&ask, "device")?, ask::number(&ask, "memory")?).await,
             "model" => self.state.model(&ask::text(&ask, "name")?, ask::bytes(&ask, "bytes")?),
             "open" => self.state.open(&ask::text(&ask, "name")?, ask::bytes(&ask, "bytes")?),
             "estimate" => self.state.estimate(ask::number(&ask, "gridSize")?),

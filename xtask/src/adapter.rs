@@ -40,7 +40,7 @@ pub(crate) fn provide() -> Result<(), String> {
 }
 
 /// `apt-get` with the right to install.
-fn apt_get(arguments: &[&str]) -> Result<Command, String> {
+pub(crate) fn apt_get(arguments: &[&str]) -> Result<Command, String> {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let mut command = if is_root {
         Command::new("apt-get")

@@ -1,9 +1,10 @@
-//! Project chores: `cargo xtask test`, `cargo xtask web`, `cargo xtask ablation`.
+//! Project chores: `cargo xtask test`, `cargo xtask web`, `cargo xtask browsers`, `cargo xtask ablation`.
 //!
 //! It has no dependencies, so that a fresh clone starts testing at once.
 
 mod ablation;
 mod adapter;
+mod browsers;
 mod step;
 mod suite;
 mod web;
@@ -13,9 +14,10 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test       what CI runs: formatting, lints, all tests, the tests again on the portable tier.
                        On Debian and its kin it first installs a software Vulkan driver if there is none.
-cargo xtask web        builds the page for browsers into web/dist/. It needs Node 20 or newer.
+cargo xtask web        builds the page for browsers into web/dist/. It needs Node 20.19 or newer.
+cargo xtask browsers   builds the page and tries it in Chromium, which it installs on Debian and its kin.
 cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes an
-                       hour on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
+                       hour and a half on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
 
 Environment:
   POINTTPA_TEST_DEVICE  (part of) the name of the adapter to test on, else the best one of this machine
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => suite::run_all(),
         ["web"] => web::build(),
+        ["browsers"] => browsers::test(),
         ["ablation", ref options @ ..] => ablation::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

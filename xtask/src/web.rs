@@ -35,7 +35,8 @@ fn in_web(mut command: Command) -> Command {
     command
 }
 
-fn npm(arguments: &[&str]) -> Command {
+/// `npm` with arguments, in the workspace of the page.
+pub(crate) fn npm(arguments: &[&str]) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.args(arguments).current_dir(folder());
     command

@@ -74,6 +74,10 @@ pub(crate) struct Paths {
     #[arg(long)]
     pub(crate) adapter_only: bool,
 
+    /// Under which licence the result is, to be said in its file [default: the base's]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) licence: Option<String>,
+
     /// Store what is written in 16-bit floats
     #[arg(long)]
     pub(crate) f16: bool,

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let made = Bindgen::new().input_path(module).web(true).and_then(|bindgen| {
-        let bindgen = bindgen.typescript(true).out_name("pointtpa_web").remove_producers_section(true).remove_name_section(true);
+        let bindgen =
+            bindgen.typescript(true).out_name("pointtpa_web").remove_producers_section(true).remove_name_section(true);
         // So that the page's build sees which file the JavaScript loads.
         bindgen.omit_default_module_path(false).generate(Path::new(folder))
     });

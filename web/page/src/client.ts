@@ -28,6 +28,9 @@ export class Client {
   /** Told whenever a worker has found its device, also when a later one finds another. */
   onDevice: (device: DeviceInfo) => void = () => {};
 
+  /** The most bytes that tensors may take; null for what a tab can be trusted with. */
+  memory: number | null = null;
+
   #worker: Worker | null = null;
   #pending = new Map<number, Pending>();
   #next = 1;
@@ -210,7 +213,7 @@ export class Client {
   }
 
   async #start(): Promise<DeviceInfo> {
-    const device = await this.#send('start', { device: this.#device });
+    const device = await this.#send('start', { device: this.#device, memory: this.memory });
     this.#has = 'device';
     this.onDevice(device);
     return device;

@@ -17,7 +17,7 @@ import { workOffline } from './offline';
 import { Page } from './page';
 import { askPoint, askSimilar, closePoint } from './point_questions';
 import { backToDescription, estimate, openScan } from './scans';
-import { bytes } from './quantities';
+import { bytes, sizeOf } from './quantities';
 import { startSheet } from './sheet';
 import { shortcuts } from './shortcuts';
 import { fetchAddress, fetchSample, SAMPLES, startSources, type Sample } from './sources';
@@ -126,6 +126,7 @@ startTheme(() => viewer.draw());
 startSheet();
 workOffline();
 
+client.memory = sizeOf(query.get('memory') ?? '');
 const device = query.get('device') ?? 'auto';
 if (device === 'cpu') deviceChoice.value = 'cpu';
 client

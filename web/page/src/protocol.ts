@@ -124,8 +124,10 @@ export interface Failure {
 
 /** Every request, with what answers it. */
 export interface Calls {
-  /** First of all. `cpu` asks for WebAssembly; `auto` takes a GPU, else WebAssembly; a name takes that adapter, also a software one. */
-  start: { ask: { device: string }; answer: DeviceInfo };
+  /** First of all. `cpu` asks for WebAssembly; `auto` takes a GPU, else WebAssembly; a name takes that adapter, also a
+   *  software one; `software` takes such a one by any name. `memory`: the most bytes that
+   *  tensors may take, null for what a tab can be trusted with. */
+  start: { ask: { device: string; memory: number | null }; answer: DeviceInfo };
   /** Compiles every shader there is, to see whether this browser takes them all. */
   shaders: { ask: Record<string, never>; answer: { entryPoints: number; problems: string[] } };
   /** A model file (.safetensors); replaces the one before. */
@@ -139,8 +141,11 @@ export interface Calls {
   /** [n], -1 to 1: cosine of each point's features with those of one. */
   similar: { ask: { point: number }; answer: { similarity: Float32Array } };
   point: { ask: { point: number }; answer: PointReport };
-  /** The labelled scan: `ply` with every property of the input, or `las` with the class as classification. */
-  export: { ask: { format: 'ply' | 'las'; recolor: boolean }; answer: { bytes: ArrayBuffer } };
+  /**
+   * The labelled scan: `ply` with every property of the input, or `las` with the class as classification. `leftOut`: points without
+   * coordinates, which LAS has no place for.
+   */
+  export: { ask: { format: 'ply' | 'las'; recolor: boolean }; answer: { bytes: ArrayBuffer; leftOut: number } };
   /**
    * Fine-tunes head and adapter on painted points for about so many seconds, and segments the scan anew. `labels` [n] is
    * a class id per point, -1 for points that say nothing; ids from the end of the model's on are new classes, named in

@@ -18,6 +18,13 @@ export function bytes(n: number): string {
   return `${n} bytes`;
 }
 
+/** `512M`, `2G`, or bytes; null for anything else. */
+export function sizeOf(text: string): number | null {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([KMG]?)$/i.exec(text) ?? [];
+  const factor = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[unit.toUpperCase()];
+  return number === undefined || factor === undefined ? null : Number(number) * factor;
+}
+
 export function duration(seconds: number): string {
   if (seconds < 0.95) return `${seconds.toFixed(seconds < 0.1 ? 2 : 1)} s`;
   if (seconds < 9.5) return `${seconds.toFixed(1)} s`;

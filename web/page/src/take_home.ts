@@ -3,9 +3,10 @@
 import { csv, save, stem, summary } from './downloads';
 import { byId } from './element';
 import { announce } from './live';
-import { failed } from './notices';
+import { failed, say } from './notices';
 import type { Page, Shown } from './page';
 import type { Segmentation } from './protocol';
+import { counted } from './quantities';
 
 type Labelled = Shown & { segmentation: Segmentation };
 
@@ -26,7 +27,8 @@ export function startDownloads(page: Page): void {
   };
   for (const format of ['ply', 'las'] as const) {
     download(`download-${format}`, `.labelled.${format}`, async () => {
-      const { bytes } = await page.client.ask('export', { format, recolor: byId<HTMLInputElement>('recolor').checked });
+      const { bytes, leftOut } = await page.client.ask('export', { format, recolor: byId<HTMLInputElement>('recolor').checked });
+      if (leftOut > 0) say(`${counted(leftOut, 'point')} without coordinates cannot be in a LAS file.`);
       return new Blob([bytes]);
     });
   }

@@ -157,8 +157,8 @@ export class Engine {
   }
 
   async export({ format }) {
-    if (format === 'las') return { bytes: new TextEncoder().encode('LASF').buffer };
-    return { bytes: this.scan.bytes.slice(0) };
+    if (format === 'las') return { bytes: new TextEncoder().encode('LASF').buffer, leftOut: 0 };
+    return { leftOut: 0, bytes: this.scan.bytes.slice(0) };
   }
 
   async teach({ labels, added, seconds }, progress) {

@@ -1,6 +1,6 @@
 // The page in Firefox, the other implementation of WebGPU: what a user does, with the real engine in web/dist.
 //
-//   npm run test:firefox
+//   npm run test:firefox     on a display of its own (xvfb), because headless Firefox has no WebGL without a GPU
 //
 // FIREFOX=program, SHOTS=folder keeps a picture of every state.
 
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import puppeteer from 'puppeteer-core';
+import { compileShaders } from './shaders.mjs';
 import { serve } from './static_server.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -36,34 +37,37 @@ after(() => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** A browser of its own, because a preference is for all of its pages. `prelude` runs in the page before its scripts. */
-async function visit(query, { webgpu = true, prelude } = {}) {
+/** A browser of its own, because a preference is for all of its pages. It ends with the test. */
+async function visit(t, query, { webgpu = true } = {}) {
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-    headless: true,
+    // Headless it has no WebGL without a GPU.
+    headless: !process.env.DISPLAY,
+    env: { ...process.env, LIBGL_ALWAYS_SOFTWARE: '1' },
     extraPrefsFirefox: {
       'dom.webgpu.enabled': webgpu,
       'dom.webgpu.workers.enabled': webgpu,
       'dom.webgpu.allow-unsafe-adapters': true,
       'gfx.webgpu.ignore-blocklist': true,
       'gfx.webrender.software': true,
+      'webgl.force-enabled': true,
       'browser.download.folderList': 2,
       'browser.download.dir': downloads,
       'browser.download.useDownloadDir': true,
       'browser.helperApps.neverAsk.saveToDisk': 'application/octet-stream,text/csv,application/json,image/png',
     },
   });
+  t.after(() => browser.close());
   const page = await browser.newPage();
   page.setDefaultTimeout(PATIENCE);
   await page.setViewport({ width: 1280, height: 800 });
   const complaints = [];
   page.on('console', (message) => ['error', 'warn'].includes(message.type()) && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)));
-  if (prelude) await page.evaluateOnNewDocument(prelude);
   await page.goto(`${host.address}?${query}`);
   await page.waitForFunction(() => document.querySelector('#model-name').textContent !== '');
-  return { browser, page, complaints };
+  return { page, complaints };
 }
 
 const state = (page, wanted) => page.waitForSelector(`body[data-state=${wanted}]`);
@@ -96,8 +100,8 @@ async function downloaded(page, button, name) {
   return readFileSync(path);
 }
 
-test('a scan is opened, labelled, looked at, taken home and taught', async () => {
-  const { browser, page, complaints } = await visit('device=llvmpipe');
+test('a scan is opened, labelled, looked at, taken home and taught', async (t) => {
+  const { page, complaints } = await visit(t, 'device=software');
   assert.match(await text(page, '#device-kind'), /software/i);
   await openFile(page, join(SCENES, 'living_room.ply'));
   await state(page, 'described');
@@ -138,32 +142,17 @@ test('a scan is opened, labelled, looked at, taken home and taught', async () =>
   await page.waitForFunction(() => document.querySelector('#scan-title').textContent === 'again.ply');
   assert.equal(await page.$('.notice.error'), null);
   assert.deepEqual(complaints, []);
-  await browser.close();
 });
 
-test('it takes every shader', async () => {
-  const { browser, page } = await visit('device=llvmpipe');
-  const worker = readdirSync(here('../../dist/assets')).find((name) => /^worker-.*\.js$/.test(name));
-  const compiled = await page.evaluate(async (address) => {
-    const blob = new Blob([`import ${JSON.stringify(new URL(address, document.baseURI).href)};`], { type: 'text/javascript' });
-    const worker = new Worker(URL.createObjectURL(blob), { type: 'module' });
-    const answers = new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => {
-        if (data.failure) reject(new Error(data.failure.message));
-        else if (data.id === 2) resolve(data.answer);
-      };
-    });
-    worker.postMessage({ id: 1, call: 'start', ask: { device: 'llvmpipe' } });
-    worker.postMessage({ id: 2, call: 'shaders', ask: {} });
-    return answers;
-  }, `./assets/${worker}`);
+test('it takes every shader', async (t) => {
+  const { page } = await visit(t, 'device=software');
+  const compiled = await compileShaders(page, here('../../dist'));
   assert.deepEqual(compiled.problems, []);
   assert.ok(compiled.entryPoints > 100);
-  await browser.close();
 });
 
-test('a run is cancelled in the middle, and a file that is no scan is refused', async () => {
-  const { browser, page, complaints } = await visit('device=llvmpipe&sample=office');
+test('a run is cancelled in the middle, and a file that is no scan is refused', async (t) => {
+  const { page, complaints } = await visit(t, 'device=software&sample=office');
   await state(page, 'described');
   await page.click('#run-button');
   await page.waitForFunction(() => document.querySelector('#job-bar').value > 0.1);
@@ -174,16 +163,14 @@ test('a run is cancelled in the middle, and a file that is no scan is refused', 
   await page.waitForSelector('.notice.error');
   assert.match(await text(page, '.notice.error'), /notes\.ply/);
   assert.deepEqual(complaints, []);
-  await browser.close();
 });
 
-test('without WebGPU it says so and computes on the CPU', async () => {
-  const { browser, page, complaints } = await visit('sample=office', { webgpu: false });
+test('without WebGPU it says so and computes on the CPU', async (t) => {
+  const { page, complaints } = await visit(t, 'sample=office', { webgpu: false });
   await state(page, 'described');
   assert.match(await text(page, '#plan'), /Computed on the CPU/);
   await label(page);
   const counts = (await page.$$eval('.legend .count', (all) => all.map((each) => each.innerText))).map((count) => Number(count.replaceAll(',', '')));
   assert.equal(counts.reduce((sum, count) => sum + count, 0), POINTS('office.ply'));
   assert.deepEqual(complaints, []);
-  await browser.close();
 });

@@ -7,11 +7,13 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { agreement, labelsOf, nativeLabels } from './labels_of.mjs';
+import { compileShaders } from './shaders.mjs';
 import { serve } from './static_server.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -472,6 +474,58 @@ test('on a phone, in both themes, all of it fits', async () => {
     await context.close();
   }
 });
+
+// These are about what the real engine computes.
+if (!FAKE) {
+  const SCENES = here('../../../assets/scenes');
+  test('its labels are those of the native program', async () => {
+    for (const scene of readdirSync(SCENES).filter((name) => name.endsWith('.ply'))) {
+      const { page, context } = await visit(`sample=${scene.replace('.ply', '')}`);
+      await state(page, 'described');
+      await label(page);
+      const own = labelsOf((await downloaded(page, '#download-ply')).bytes);
+      const same = agreement(own, nativeLabels(join(SCENES, scene)));
+      assert.ok(same >= 0.999, `${scene}: ${100 * same} % of the labels agree`);
+      await context.close();
+    }
+  });
+
+  test('a scan too big for the memory there is is offered coarser voxels', async () => {
+    const { page, context, complaints } = await visit('memory=60M&sample=living_room');
+    await state(page, 'described');
+    assert.match(await text(page, '#problem'), /voxels need 0\.\d+ GB, and there are 0\.06 GB/);
+    await page.click('#use-fitting');
+    await page.waitForSelector('#problem', { state: 'hidden' });
+    await label(page);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('a GPU that is lost in the middle of a run is tried once more', async () => {
+    const { page, context } = await visit('device=software&sample=office');
+    await state(page, 'described');
+    await page.workers()[0].evaluate(() => {
+      const create = GPUDevice.prototype.createCommandEncoder;
+      let calls = 0;
+      GPUDevice.prototype.createCommandEncoder = function (...options) {
+        if (++calls === 3) this.destroy();
+        return create.apply(this, options);
+      };
+    });
+    await label(page);
+    assert.match(await text(page, '#notices'), /Trying once more/);
+    assert.equal(await page.getAttribute('body', 'data-device'), 'software');
+    await context.close();
+  });
+
+  test('the browser takes every shader', async () => {
+    const { page, context } = await visit();
+    const compiled = await compileShaders(page, FOLDER);
+    assert.deepEqual(compiled.problems, []);
+    assert.ok(compiled.entryPoints > 100, `${compiled.entryPoints}`);
+    await context.close();
+  });
+}
 
 // These ask the fake engine for trouble by the name of the scan.
 if (FAKE) {
