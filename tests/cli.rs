@@ -240,3 +240,36 @@ fn completions_are_printed_for_every_shell() {
         assert!(run(&["completions", shell]).succeeds().text().contains("pointtpa"), "{shell}");
     }
 }
+
+#[test]
+fn serve_shows_a_folder_to_this_machine_and_misses_none_silently() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().display().to_string();
+    run(&["serve", "--no-open", "--page", &page]).fails_with(1, "there is no page in");
+    std::fs::write(folder.path().join("index.html"), "<p>a page</p>").unwrap();
+    let mut server =
+        command(&["serve", "--no-open", "--port", "0", "--page", &page]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let host = address.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(&host).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (found, absent, outside) = (ask("/"), ask("/absent"), ask("/../../../../etc/hostname"));
+    let taken = run(&["serve", "--no-open", "--port", host.rsplit(':').next().unwrap(), "--page", &page]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(found.starts_with("HTTP/1.1 200") && found.ends_with("<p>a page</p>"), "{found}");
+    assert!(found.to_lowercase().contains("content-type: text/html"), "{found}");
+    assert!(absent.starts_with("HTTP/1.1 404"), "{absent}");
+    assert!(outside.starts_with("HTTP/1.1 40"), "{outside}");
+    taken.fails_with(1, "Choose another with --port");
+}

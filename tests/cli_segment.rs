@@ -98,6 +98,29 @@ fn recolored_points_have_the_colours_of_their_classes() {
 }
 
 #[test]
+fn a_name_in_las_gives_las_and_a_table_of_its_codes() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE.replace("0 0.5 1 70", "nan 0.5 1 70"));
+    let summary = bench.segment(&[&input], "out.las", &["--json"]).succeeds().json();
+    let warnings = summary["warnings"].to_string();
+    assert!(warnings.contains("1 points without coordinates"), "{warnings}");
+    let mut reader = las::Reader::from_path(bench.path("out.las")).unwrap();
+    let points: Vec<_> = reader.read_all().unwrap().points().map(Result::unwrap).collect();
+    assert_eq!(points.len(), 2);
+    assert_eq!(points[1].color, Some(las::Color::new(40 * 257, 50 * 257, 60 * 257)));
+    let codes: serde_json::Value = serde_json::from_slice(&fs::read(bench.path("out.classes.json")).unwrap()).unwrap();
+    assert_eq!((&codes[1]["name"], &codes[1]["code"]), (&"floor".into(), &2.into()));
+    for point in points {
+        let code = u8::from(point.classification);
+        let label = i32::from_le_bytes(point.extra_bytes[..4].try_into().unwrap());
+        assert_eq!(codes[label as usize]["code"], code);
+    }
+    assert_eq!(bench.names(), ["in.ply", "out.classes.json", "out.las"]);
+    let other = bench.put("other.ply", TRIANGLE);
+    bench.segment(&[&input, &other], "all.las", &[]).fails_with(2, "need a folder");
+}
+
+#[test]
 fn standard_input_goes_to_standard_output() {
     let bench = Bench::new();
     let input = bench.put("in.ply", TRIANGLE);

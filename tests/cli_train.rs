@@ -81,10 +81,13 @@ fn a_run_that_was_stopped_gives_the_bits_of_one_that_was_not() {
     let bench = Bench::new();
     let base = bench.path("base.safetensors");
     let arguments = ["--model", &base, "--steps", "5", "--save-every", "2", "--val-every", "2", "--seed", "3"];
+    let arguments = [&arguments[..], &["--licence", "CC0-1.0"]].concat();
     let whole = bench.train("whole.safetensors", &arguments).succeeds().json();
     assert_eq!((&whole["steps"], &whole["adapter_only"]), (&5.into(), &false.into()));
     assert!(whole["loss"].as_f64().unwrap().is_finite() && whole["miou"].is_number());
     assert!(whole["share"].as_f64().unwrap() < 0.02, "{whole}");
+    let info = run(&["info", "--json", &bench.path("whole.safetensors")]).succeeds().json();
+    assert_eq!(info["licence"], "CC0-1.0");
     let kept = ["checkpoint-000000004.safetensors", "checkpoint-000000005.safetensors", "curves.png", "log.jsonl"];
     assert_eq!(names(Path::new(&bench.path("whole.run"))), kept);
     let log = bench.log("whole.run");
