@@ -305,7 +305,12 @@ fn chart(rows: &[Row]) -> Result<String, String> {
     // It cannot fail: the font is part of the example. Texts are measured by it.
     let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     let mut svg = String::new();
-    let top = rows.iter().map(|row| row.mean + row.spread).fold(0.0, f64::max) * 115.0;
+    let top = 100.0 * rows.iter().map(|row| row.mean + row.spread).fold(f64::MIN, f64::max);
+    let low = 100.0 * rows.iter().map(|row| row.mean - row.spread).fold(f64::MAX, f64::min);
+    // Names hang below the dots, on as many lines as there are neighbours that would overlap.
+    const LINES: usize = 6;
+    let line = (top - low).max(1.0) / 6.0;
+    let bottom = low - line * (LINES + 1) as f64;
     {
         let problem = |e: &dyn std::fmt::Display| format!("chart: {e}");
         let area = SVGBackend::with_string(&mut svg, (860, 480)).into_drawing_area();
@@ -314,21 +319,26 @@ fn chart(rows: &[Row]) -> Result<String, String> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(52)
-            .build_cartesian_2d((0.01f64..400.0).log_scale(), 0.0..top.max(1.0))
+            .build_cartesian_2d((0.01f64..1000.0).log_scale(), bottom..top + line)
             .map_err(|e| problem(&e))?;
         chart
             .configure_mesh()
+            .light_line_style(TRANSPARENT)
             .x_desc("share of the parameters that learn, %")
             .y_desc("mIoU on unseen basements, %")
             .draw()
             .map_err(|e| problem(&e))?;
         let blue = RGBColor(31, 119, 180);
-        for row in rows {
-            let (x, low, high) = (100.0 * row.share, row.mean - row.spread, row.mean + row.spread);
-            let bar = PathElement::new(vec![(x, 100.0 * low), (x, 100.0 * high)], blue.stroke_width(2));
+        let mut sorted: Vec<&Row> = rows.iter().collect();
+        sorted.sort_by(|a, b| a.share.total_cmp(&b.share));
+        for (place, row) in sorted.into_iter().enumerate() {
+            let (x, least, most) = (100.0 * row.share, row.mean - row.spread, row.mean + row.spread);
+            let name = low - line * (place % LINES + 1) as f64;
+            let string = PathElement::new(vec![(x, name), (x, 100.0 * row.mean)], RGBColor(190, 190, 190));
+            let bar = PathElement::new(vec![(x, 100.0 * least), (x, 100.0 * most)], blue.stroke_width(2));
             let dot = Circle::new((x, 100.0 * row.mean), 4, blue.filled());
-            let label = Text::new(row.name, (x * 1.06, 100.0 * row.mean), ("sans-serif", 13).into_font());
-            chart.draw_series([bar]).map_err(|e| problem(&e))?;
+            let label = Text::new(row.name, (x * 1.05, name), ("sans-serif", 13).into_font());
+            chart.draw_series([string, bar]).map_err(|e| problem(&e))?;
             chart.draw_series([dot]).map_err(|e| problem(&e))?;
             chart.draw_series([label]).map_err(|e| problem(&e))?;
         }
