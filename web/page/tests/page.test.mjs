@@ -75,6 +75,20 @@ const state = (page, wanted) => page.waitForSelector(`body[data-state=${wanted}]
 const text = (page, selector) => page.locator(selector).innerText();
 const said = (page, pattern) => page.waitForFunction((source) => new RegExp(source).test(document.querySelector('#live').textContent), pattern.source);
 
+/** So many copies of the scene in a row, for what needs time. */
+function copies(times) {
+  const end = SCENE.indexOf('end_header\n') + 'end_header\n'.length;
+  const header = SCENE.toString('latin1', 0, end).replace(`element vertex ${POINTS}`, `element vertex ${times * POINTS}`);
+  const body = SCENE.subarray(end);
+  const rows = Array.from({ length: times }, (_, copy) => {
+    const moved = Buffer.from(body);
+    // x is the first property, and the rooms are six metres apart.
+    for (let at = 0; at < moved.length; at += body.length / POINTS) moved.writeFloatLE(moved.readFloatLE(at) + 6 * copy, at);
+    return moved;
+  });
+  return Buffer.concat([Buffer.from(header, 'latin1'), ...rows]);
+}
+
 async function openFile(page, name, bytes = SCENE) {
   await page.setInputFiles('#scan-input', { name, mimeType: 'application/octet-stream', buffer: bytes });
 }
@@ -310,7 +324,7 @@ test('it learns a new class, forgets it again, and its adapter can be loaded', a
 
 test('a run can be cancelled in the middle, and started again', async () => {
   const { page, context, complaints } = await visit();
-  await openFile(page, 'slow.ply');
+  await openFile(page, 'slow.ply', copies(8));
   await state(page, 'described');
   await page.click('#run-button');
   await page.waitForFunction(() => document.querySelector('#job-bar').value > 0.1);
