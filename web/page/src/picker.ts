@@ -1,6 +1,7 @@
 // The models to choose from: the bundled one and those that the user has brought.
 
 import type { NamedFile } from './client';
+import { stem } from './downloads';
 import { byId, element, facts } from './element';
 import { Rejection } from './failure';
 import type { ModelInfo } from './protocol';
@@ -48,7 +49,7 @@ export class ModelPicker {
     const note = [bytes(info.bytes), info.licence].filter(Boolean).join(', ');
     this.#notes.set(name, note);
     this.draw();
-    byId('model-name').textContent = info.adapter ? `${info.name} + ${info.adapter}` : info.name;
+    byId('model-name').textContent = [info.name, info.adapter].filter((name) => name !== null).map(stem).join(' + ');
     facts(byId('model-facts') as HTMLDListElement, [
       ['Parameters', count(info.parameters)],
       ['Voxels', length(info.gridSize)],
