@@ -36,6 +36,8 @@ const BASE_STEPS: f64 = 2500.0;
 const STEPS: f64 = 200.0;
 /// Steps of the runs that only measure what a step costs.
 const COST_STEPS: f64 = 30.0;
+/// In the chart names hang below the dots, on as many lines as there are neighbours that would overlap.
+const LINES: usize = 6;
 /// The share of the parameters up to which an adapter is called small.
 const SMALL: f64 = 0.1;
 /// Scenes to train and to validate on, of homes and of basements, at scale 1.
@@ -307,8 +309,6 @@ fn chart(rows: &[Row]) -> Result<String, String> {
     let mut svg = String::new();
     let top = 100.0 * rows.iter().map(|row| row.mean + row.spread).fold(f64::MIN, f64::max);
     let low = 100.0 * rows.iter().map(|row| row.mean - row.spread).fold(f64::MAX, f64::min);
-    // Names hang below the dots, on as many lines as there are neighbours that would overlap.
-    const LINES: usize = 6;
     let line = (top - low).max(1.0) / 6.0;
     let bottom = low - line * (LINES + 1) as f64;
     {
