@@ -82,7 +82,8 @@ pub(crate) enum Command {
 The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`
 (float, the same value), `confidence` (float) and one comment per class. A name that ends in .las gives LAS 1.4
 instead: coordinates, colours, label, confidence and the class as each point's classification (floor is 2, ground; others
-from 64), and OUT.classes.json, a table of the codes. A batch goes on after a bad scan, lists the failures at the end and exits with the code of the first.
+from 64), and OUT.classes.json, a table of the codes. A batch goes on after a bad scan, lists the failures at the end and
+exits with the code of the first.
 
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors

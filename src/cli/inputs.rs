@@ -10,6 +10,8 @@ use pointtpa::Error;
 use super::exit::{Failure, Outcome};
 use super::output::is_stdout;
 
+/// Ends of the names of scan files, which a folder is searched for.
+const READ: [&str; 1] = ["ply"];
 /// Ends of the names of the files that come out: no folder is called so by intention.
 const WRITTEN: [&str; 2] = ["ply", "las"];
 
@@ -45,9 +47,7 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         let folder = (is_folder(output) && !output.exists()).then(|| output.to_owned());
         return Ok(Jobs { jobs, folder });
     }
-    let named_as_scan =
-        output.extension().is_some_and(|end| WRITTEN.iter().any(|written| end.eq_ignore_ascii_case(written)));
-    if is_stdout(output) || output.is_file() || (named_as_scan && !output.is_dir()) {
+    if is_stdout(output) || output.is_file() || (ends_in(output, &WRITTEN) && !output.is_dir()) {
         return Err(Failure::usage(format!(
             "{} scans need a folder to go to, and `{}` is none: give `-o FOLDER`",
             files.len(),
@@ -83,14 +83,17 @@ fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        let is_scan =
-            path.extension().is_some_and(|end| WRITTEN.iter().any(|written| end.eq_ignore_ascii_case(written)));
-        if is_scan && path.is_file() {
+        if ends_in(&path, &READ) && path.is_file() {
             files.push(path);
         }
     }
     files.sort();
     if files.is_empty() { Err(nothing(folder, "the folder holds no .ply file")) } else { Ok(files) }
+}
+
+/// Whether a file's name ends in one of these, in capitals or not.
+pub(crate) fn ends_in(path: &Path, ends: &[&str]) -> bool {
+    path.extension().is_some_and(|own| ends.iter().any(|end| own.eq_ignore_ascii_case(end)))
 }
 
 fn nothing(path: &Path, problem: &str) -> Failure {
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn folders_and_patterns_stand_for_the_scans_in_them() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.ply", "a.PLY", "notes.txt"] {
+        for name in ["b.ply", "a.PLY", "notes.txt", "labelled.las"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         for (argument, expected) in [("", vec!["a.PLY", "b.ply"]), ("*.ply", vec!["b.ply"])] {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Global, Segment};
 use super::exit::{Failure, Outcome};
-use super::inputs::{Job, Jobs, of_scan, plan};
+use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
@@ -159,7 +159,7 @@ impl Run<'_> {
         let Segmentation { labels, confidence, .. } = segmentation;
         let set = &engine.segmenter.model().info().labels;
         let recolor = self.command.recolor;
-        if !is_las(&job.output) {
+        if !ends_in(&job.output, &["las"]) {
             output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor))?;
             return Ok(Vec::new());
         }
@@ -174,10 +174,6 @@ impl Run<'_> {
         let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
         Ok((left_out > 0).then(warning).into_iter().collect())
     }
-}
-
-fn is_las(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("las"))
 }
 
 fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {

@@ -21,7 +21,7 @@ const FINEST_STEP: f64 = 1e-4;
 
 /// The code of a class in LAS: floors are ground, others have codes from 64 in the order of their ids, and what has no
 /// class or no room there is unclassified.
-pub fn las_code(label: i32, set: &LabelSet) -> u8 {
+fn las_code(label: i32, set: &LabelSet) -> u8 {
     let Some(class) = usize::try_from(label).ok().and_then(|id| set.classes.get(id)) else { return UNCLASSIFIED };
     if ["floor", "ground"].contains(&class.name.as_str()) {
         return GROUND;
@@ -29,7 +29,8 @@ pub fn las_code(label: i32, set: &LabelSet) -> u8 {
     u8::try_from(class.id).ok().and_then(|id| FIRST_OWN_CODE.checked_add(id)).unwrap_or(UNCLASSIFIED)
 }
 
-/// What the codes of [`las_code`] mean: a list of `{"code", "id", "name", "color"}`.
+/// The codes of the classes in LAS, a list of `{"code", "id", "name", "color"}`: floors are ground (2), others have codes from
+/// 64 in the order of their ids.
 pub fn las_codes(set: &LabelSet) -> Value {
     let rows = set.classes.iter().map(|class| {
         let code = las_code(i32::try_from(class.id).unwrap_or(-1), set);

@@ -21,6 +21,6 @@ pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, is_scan, read, read_bytes, write_cloud, write_labelled};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
-pub use las::{las_code, las_codes, write_las};
+pub use las::{las_codes, write_las};
 pub use output::write_whole;
 pub use point_cloud::PointCloud;
