@@ -166,7 +166,7 @@ mod tests {
             let expected: Vec<PathBuf> = expected.into_iter().map(|name| Path::new("out").join(name)).collect();
             assert_eq!(outputs, expected);
         }
-        let nothing = plan(&[folder.path().join("*.las")], Path::new("out")).unwrap_err();
+        let nothing = plan(&[folder.path().join("*.laz")], Path::new("out")).unwrap_err();
         assert_eq!(nothing.code, super::super::exit::BAD_INPUT);
         let over = plan(&[folder.path().to_owned()], folder.path()).unwrap_err();
         assert!(over.message.contains("overwritten"), "{}", over.message);
