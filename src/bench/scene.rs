@@ -1,4 +1,6 @@
-//! The scene of a measurement: generated rooms, cut to an exact number of voxels.
+//! The scene of a measurement: generated rooms, at the voxel size that gives an exact number of voxels.
+
+use glam::Vec3;
 
 use crate::{
     Device, Result,
@@ -9,16 +11,19 @@ use crate::{
     synth::{Options, Room, RoomKind, ScannerOptions, scan},
 };
 
-/// Edge of a voxel in metres: the published models'.
-const GRID_SIZE: f64 = 0.02;
-/// From room to room, in voxels: more than the longest room with its alcove.
-const PITCH: i32 = 450;
+/// Edge of the finest voxels in metres: the published models'.
+const FINEST: f64 = 0.02;
+/// A room is one voxel of this edge.
+const COARSEST: f64 = 16.0;
+/// Halvings, on a scale of ratios, of the sizes to choose from: the last changes the number of voxels by less than one
+/// in a thousand.
+const STEPS: usize = 14;
+/// From room to room, metres: more than the longest room with its alcove.
+const PITCH: f32 = 9.0;
 
-/// One voxel with what its first point holds.
+/// A point of a scan.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Voxel {
-    /// Cell of the grid.
-    cell: [i32; 3],
+struct Point {
     /// Metres.
     position: [f32; 3],
     /// 0 to 1.
@@ -26,10 +31,20 @@ struct Voxel {
     normal: [f32; 3],
 }
 
+/// A voxel and its first point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Voxel {
+    /// Cell of the grid.
+    cell: [i32; 3],
+    point: Point,
+}
+
 /// A generated scene of an exact number of voxels, in the order in which voxelizing gives them.
 ///
-/// Rooms as a depth camera sees them, at 2 cm, and of these the voxels nearest to the middle of the first room's floor,
-/// as the reference's `SphereCrop` takes those nearest to a point. One number gives one scene, on every machine.
+/// Whole rooms as a depth camera sees them, as few as have that many voxels of 2 cm, in voxels of the largest size that
+/// still gives as many; of those left over, the ones farthest from the middle of the first room's floor go. So a number
+/// says how finely one looks, and not how much of a room one looks at: what a scene is made of, and the work per voxel,
+/// is the same for small numbers and large ones. One number gives one scene, on every machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     voxels: Vec<Voxel>,
@@ -38,23 +53,26 @@ pub struct Scene {
 impl Scene {
     /// The scene of `count` voxels, at least 1.
     pub fn of(count: usize) -> Result<Self> {
-        let (mut voxels, middle) = room(0)?;
+        let (mut points, middle) = room(0);
+        let mut finest = voxels_of(&points, FINEST)?.len();
         for index in 1.. {
-            if voxels.len() >= count {
+            // Rooms are counted one by one, all of them together only where that may be enough: a grid that begins
+            // elsewhere counts a few more or less.
+            if finest >= count && voxels_of(&points, FINEST)?.len() >= count {
                 break;
             }
-            let (mut more, _) = room(index)?;
-            let at = place(index);
-            for voxel in &mut more {
-                for axis in 0..2 {
-                    voxel.cell[axis] += PITCH * at[axis];
-                    voxel.position[axis] += PITCH as f32 * GRID_SIZE as f32 * at[axis] as f32;
-                }
-            }
-            voxels.append(&mut more);
+            let (more, _) = room(index);
+            finest += voxels_of(&more, FINEST)?.len();
+            points.extend(more);
         }
-        let distance =
-            |voxel: &Voxel| -> i64 { (0..3).map(|axis| i64::from(voxel.cell[axis] - middle[axis]).pow(2)).sum() };
+        // The number of voxels falls with their size, but for a few: any size at which enough remain will do.
+        let (mut enough, mut too_large) = (FINEST, COARSEST);
+        for _ in 0..STEPS {
+            let size = (enough * too_large).sqrt();
+            if voxels_of(&points, size)?.len() >= count { enough = size } else { too_large = size }
+        }
+        let mut voxels = voxels_of(&points, enough)?;
+        let distance = |voxel: &Voxel| (Vec3::from(voxel.point.position) - middle).length_squared().to_bits();
         voxels.sort_by_cached_key(|voxel| (distance(voxel), voxel.cell));
         voxels.truncate(count);
         voxels.sort_by_key(|voxel| voxel.cell);
@@ -62,9 +80,9 @@ impl Scene {
         for voxel in &mut voxels {
             (0..3).for_each(|axis| voxel.cell[axis] -= low[axis]);
         }
-        let mut positions: Vec<[f32; 3]> = voxels.iter().map(|voxel| voxel.position).collect();
+        let mut positions: Vec<[f32; 3]> = voxels.iter().map(|voxel| voxel.point.position).collect();
         center_shift(&mut positions, true);
-        voxels.iter_mut().zip(positions).for_each(|(voxel, position)| voxel.position = position);
+        voxels.iter_mut().zip(positions).for_each(|(voxel, position)| voxel.point.position = position);
         Ok(Self { voxels })
     }
 
@@ -80,7 +98,7 @@ impl Scene {
 
     /// A point of every voxel, metres.
     pub(super) fn positions(&self) -> impl Iterator<Item = [f32; 3]> {
-        self.voxels.iter().map(|voxel| voxel.position)
+        self.voxels.iter().map(|voxel| voxel.point.position)
     }
 
     /// Brings the scene to a device, with the features that a model reads.
@@ -93,9 +111,9 @@ impl Scene {
         let kinds = if info.features.is_empty() { &all[..] } else { &info.features };
         let of = |voxel: &Voxel| {
             let numbers = kinds.iter().flat_map(move |kind| match kind {
-                Feature::Coord => voxel.position,
-                Feature::Color => voxel.color,
-                Feature::Normal => voxel.normal,
+                Feature::Coord => voxel.point.position,
+                Feature::Color => voxel.point.color,
+                Feature::Normal => voxel.point.normal,
             });
             numbers.collect::<Vec<_>>().into_iter().cycle().take(channels)
         };
@@ -118,33 +136,30 @@ pub(super) struct Uploaded {
     pub(super) features: Tensor,
 }
 
-/// The voxels of room `index`, and the cell in the middle of its floor.
-fn room(index: u64) -> Result<(Vec<Voxel>, [i32; 3])> {
+/// The points of room `index` where it stands, and the middle of its floor, metres.
+fn room(index: u64) -> (Vec<Point>, Vec3) {
     let options = Options { kind: Some(RoomKind::Living), ..Options::default() };
     let room = Room::generate(&options, index);
     let cloud = scan(&room, &ScannerOptions::default(), index);
-    // On the CPU wherever the measurement is made, so that it is the same scene.
-    let voxels = pollster::block_on(voxelize(&Device::cpu(), &cloud.positions, GRID_SIZE))?;
-    let cells: &[i32] = voxels.grid_coord.host();
-    let low = voxels.lattice.low.map(|low| low as i32);
-    let first: &[u32] = voxels.first.host();
-    let of = |(cell, first): (&[i32; 3], &u32)| {
-        let point = *first as usize;
-        Voxel {
-            cell: std::array::from_fn(|axis| cell[axis] + low[axis]),
-            position: cloud.positions[point],
-            color: cloud.colors.as_ref().map_or([0.5; 3], |colors| colors[point].map(|v| v / 255.0)),
-            normal: cloud.normals.as_ref().map_or([0.0, 0.0, 1.0], |normals| normals[point]),
-        }
+    let [x, y] = place(index).map(|rooms| rooms as f32 * PITCH);
+    let of = |point: usize| Point {
+        position: (Vec3::from(cloud.positions[point]) + Vec3::new(x, y, 0.0)).to_array(),
+        color: cloud.colors.as_ref().map_or([0.5; 3], |colors| colors[point].map(|v| v / 255.0)),
+        normal: cloud.normals.as_ref().map_or([0.0, 0.0, 1.0], |normals| normals[point]),
     };
     let (min, max) = room.bounds();
-    let middle: [i32; 3] =
-        std::array::from_fn(
-            |axis| {
-                if axis == 2 { 0 } else { (f64::from(min[axis] + max[axis]) / 2.0 / GRID_SIZE) as i32 }
-            },
-        );
-    Ok((cells.as_chunks::<3>().0.iter().zip(first).map(of).collect(), middle))
+    let middle = Vec3::new(f32::midpoint(min[0], max[0]), f32::midpoint(min[1], max[1]), 0.0);
+    ((0..cloud.len()).map(of).collect(), middle)
+}
+
+/// The voxels of `size` metres.
+fn voxels_of(points: &[Point], size: f64) -> Result<Vec<Voxel>> {
+    let positions: Vec<[f32; 3]> = points.iter().map(|point| point.position).collect();
+    // On the CPU wherever the measurement is made, so that it is the same scene.
+    let voxels = pollster::block_on(voxelize(&Device::cpu(), &positions, size))?;
+    let (cells, first): (&[i32], &[u32]) = (voxels.grid_coord.host(), voxels.first.host());
+    let of = |(cell, first): (&[i32; 3], &u32)| Voxel { cell: *cell, point: points[*first as usize] };
+    Ok(cells.as_chunks::<3>().0.iter().zip(first).map(of).collect())
 }
 
 /// Where room `index` stands, in rooms along x and y: the rooms fill a growing square from its corner.
