@@ -3,47 +3,65 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::adapter::apt_get;
-use crate::step::{cargo, run, succeeds};
+use crate::adapter::{self, apt_get};
+use crate::step::{cargo, root, run, succeeds};
 use crate::web::{build, npm};
 
-/// Its package on Debian and its kin, and where that puts it.
-const CHROMIUM: (&str, &str) = ("chromium", "/usr/bin/chromium");
+/// Packages on Debian and its kin, where they put their programs, and what names another place. Firefox needs a display,
+/// as it has no WebGL without a GPU when headless.
+const PROGRAMS: [(&str, &str, Option<&str>); 3] = [
+    ("chromium", "/usr/bin/chromium", Some("CHROMIUM")),
+    ("firefox-esr", "/usr/bin/firefox-esr", Some("FIREFOX")),
+    ("xvfb", "/usr/bin/xvfb-run", None),
+];
 
-/// Builds the page and tests it, with the real engine and with one that can be made to fail.
+/// The oldest Node that builds the page.
+const NODE: (u32, u32) = (20, 19);
+
+/// Builds the page and tests it: with an engine that can be made to fail, with the real one on the CPU and on WebGPU.
 ///
 /// Without Node, which not every Rust programmer has, it says so and is content.
 pub(crate) fn test() -> Result<(), String> {
     if !has_node() {
-        println!("==> browsers: there is no Node 20.19 or newer, so the page is not built and not tested");
+        println!("==> browsers: there is no Node {}.{} or newer, so the page is not tested", NODE.0, NODE.1);
         return Ok(());
     }
     build()?;
-    provide(CHROMIUM)?;
-    // The program that the labels are compared with.
-    run("program", &mut cargo(&["build", "--release", "--bin", "pointtpa"]))?;
+    adapter::provide()?;
+    provide()?;
+    // The program that the labels are compared with, as `cargo test` has built it.
+    run("program", &mut cargo(&["build", "--profile", "test", "--bin", "pointtpa"]))?;
     run("page with a stand-in", &mut npm(&["run", "--silent", "build:fake"]))?;
     run("flows with the stand-in", &mut npm(&["run", "--silent", "test:fake"]))?;
-    run("flows on the CPU", &mut npm(&["run", "--silent", "test"]))
+    let program = root().join("target/debug/pointtpa");
+    run("flows in Chromium, on the CPU", npm(&["run", "--silent", "test"]).env("POINTTPA", program))?;
+    run("flows in Chromium, on SwiftShader", &mut npm(&["run", "--silent", "test:swiftshader"]))?;
+    run("flows in Firefox, on lavapipe", &mut npm(&["run", "--silent", "test:firefox"]))
 }
 
 fn has_node() -> bool {
     let output = Command::new("node").arg("--version").output();
     let version = output.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let major = version.trim().strip_prefix('v').and_then(|numbers| numbers.split('.').next()?.parse().ok());
-    major.is_some_and(|major: u32| major >= 20) && succeeds(npm(&[]).arg("--version"))
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map(str::parse::<u32>);
+    let found = numbers.next().zip(numbers.next());
+    matches!(found, Some((Ok(major), Ok(minor))) if (major, minor) >= NODE) && succeeds(npm(&[]).arg("--version"))
 }
 
-fn provide((package, program): (&str, &str)) -> Result<(), String> {
-    if Path::new(program).exists() {
+fn provide() -> Result<(), String> {
+    let there = |program: &str, elsewhere: Option<&str>| {
+        Path::new(program).exists() || elsewhere.is_some_and(|name| std::env::var_os(name).is_some())
+    };
+    let missing = PROGRAMS.iter().filter(|(_, program, elsewhere)| !there(program, *elsewhere));
+    let missing: Vec<&str> = missing.map(|(package, ..)| *package).collect();
+    if missing.is_empty() {
         return Ok(());
     }
+    let missing_words = missing.join(", ");
     if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("install {package}, and name its program with CHROMIUM"));
+        return Err(format!("install {missing_words}; CHROMIUM and FIREFOX name programs in other places"));
     }
+    println!("==> browsers: installing {missing_words} with apt-get");
     run("package lists", apt_get(&["update"])?.arg("--quiet"))?;
-    run(
-        "install",
-        apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", package])?.arg("--no-install-suggests"),
-    )
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends", "--no-install-suggests"];
+    run("install", apt_get(&install)?.args(missing))
 }

@@ -15,7 +15,7 @@ const HELP: &str = "\
 cargo xtask test       what CI runs: formatting, lints, all tests, the tests again on the portable tier.
                        On Debian and its kin it first installs a software Vulkan driver if there is none.
 cargo xtask web        builds the page for browsers into web/dist/. It needs Node 20.19 or newer.
-cargo xtask browsers   builds the page and tries it in Chromium, which it installs on Debian and its kin.
+cargo xtask browsers   builds the page and tries it in Chromium and Firefox, which it installs on Debian and its kin.
 cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes an
                        hour and a half on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
 

@@ -38,7 +38,7 @@ after(() => {
 });
 
 /** A browser of its own, because a preference is for all of its pages. It ends with the test. */
-async function visit(t, query, { webgpu = true } = {}) {
+async function visit(t, query, { webgpu = true, address = host.address } = {}) {
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -65,7 +65,7 @@ async function visit(t, query, { webgpu = true } = {}) {
   const complaints = [];
   page.on('console', (message) => ['error', 'warn'].includes(message.type()) && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)));
-  await page.goto(`${host.address}?${query}`);
+  await page.goto(`${address}?${query}`);
   await page.waitForFunction(() => document.querySelector('#model-name').textContent !== '');
   return { page, complaints };
 }
@@ -162,6 +162,46 @@ test('a run is cancelled in the middle, and a file that is no scan is refused', 
   await openFile(page, join(work, 'notes.ply'));
   await page.waitForSelector('.notice.error');
   assert.match(await text(page, '.notice.error'), /notes\.ply/);
+  assert.deepEqual(complaints, []);
+});
+
+/** A worker whose GPU goes away in the middle of its first run, unless the host says that this has been. */
+const LOSING = `
+  let losing = false;
+  fetch(new URL('/losing', import.meta.url)).then((answer) => answer.text()).then((text) => (losing = text === 'yes'));
+  const create = GPUDevice.prototype.createCommandEncoder;
+  let calls = 0;
+  GPUDevice.prototype.createCommandEncoder = function (...options) {
+    if (++calls === 3 && losing) this.destroy();
+    return create.apply(this, options);
+  };
+`;
+
+test('a GPU that is lost in the middle of a run is tried once more', async (t) => {
+  // Firefox lets no test into a worker, so the worker comes with it.
+  const worker = readdirSync(here('../../dist/assets')).find((name) => name.startsWith('worker'));
+  const script = LOSING + readFileSync(here(`../../dist/assets/${worker}`));
+  let workers = 0;
+  const losing = await serve(here('../../dist'), {
+    [`/assets/${worker}`]: (_, response) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(script),
+    '/losing': (_, response) => response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-store' }).end(workers++ ? 'no' : 'yes'),
+  });
+  t.after(() => losing.close());
+  const { page } = await visit(t, 'device=software&sample=office', { address: losing.address });
+  await state(page, 'described');
+  await label(page);
+  assert.equal(workers, 2);
+  assert.match(await text(page, '#notices'), /Trying once more/);
+  assert.equal(await page.$eval('body', (body) => body.dataset.device), 'software');
+});
+
+test('a scan too big for the memory there is is offered coarser voxels', async (t) => {
+  const { page, complaints } = await visit(t, 'device=software&memory=40M&sample=living_room');
+  await state(page, 'described');
+  assert.match(await text(page, '#problem'), /voxels need 0\.\d+ GB, and there are 0\.04 GB/);
+  await page.click('#use-fitting');
+  await page.waitForSelector('#problem', { hidden: true });
+  await label(page);
   assert.deepEqual(complaints, []);
 });
 
