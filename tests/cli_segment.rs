@@ -116,6 +116,8 @@ fn a_name_in_las_gives_las_and_a_table_of_its_codes() {
         assert_eq!(codes[label as usize]["code"], code);
     }
     assert_eq!(bench.names(), ["in.ply", "out.classes.json", "out.las"]);
+    let again = bench.segment(&[&input], "out.las", &["--resume", "--json"]).succeeds().json();
+    assert_eq!((&again["file"], &again["labelled_already"]), (&input.as_str().into(), &true.into()));
     let other = bench.put("other.ply", TRIANGLE);
     bench.segment(&[&input, &other], "all.las", &[]).fails_with(2, "need a folder");
 }

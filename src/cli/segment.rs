@@ -21,11 +21,15 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
         output::create_folder(folder)?;
     }
     if command.resume {
-        let all = jobs.len();
-        jobs.retain(|job| !job.output.is_file());
-        if jobs.len() < all {
-            screen::say(&format!("{} of {all} scans are labelled already", all - jobs.len()));
+        let (done, left): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.output.is_file());
+        if !done.is_empty() {
+            screen::say(&format!("{} of {} scans are labelled already", done.len(), done.len() + left.len()));
         }
+        // A single scan's result is one object, also where there is nothing to do.
+        if let ([job], [], None, true) = (&done[..], &left[..], &folder, global.json) {
+            return results::print_json(&json!({"file": job.input.display().to_string(), "labelled_already": true}));
+        }
+        jobs = left;
     }
     let mut run = Run { global, command, file, engine: None };
     if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }

@@ -136,6 +136,27 @@ fn every_gradient_is_the_slope_of_the_loss() {
 }
 
 #[test]
+fn what_is_trained_has_the_gradients_that_it_has_when_everything_is() {
+    for adapter in [AdapterChoice::LowRank, AdapterChoice::BasisMix] {
+        let (file, batch) = (model(adapter, true), batch(140, 3));
+        for device in devices() {
+            let gradients = |part| {
+                let mut trainer = Trainer::new(&device, &file, options(part, LossKind::CrossEntropy)).unwrap();
+                let slope = block_on(trainer.slope_of(&batch)).unwrap();
+                block_on(trainer.by_name(&slope.gradients)).unwrap()
+            };
+            let full = gradients(Part::Full);
+            for part in [Part::Head, Part::Decoder] {
+                let some = gradients(part);
+                assert!(some.len() < full.len() && some.keys().any(|name| name.contains(".enc.")));
+                some.iter()
+                    .for_each(|(name, gradient)| assert_eq!(gradient, &full[name], "{device:?} {part:?} {name}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn ten_losses_are_the_same_on_every_device_and_in_every_run() {
     for adapter in [AdapterChoice::LowRank, AdapterChoice::BasisMix] {
         let file = model(adapter, true);
