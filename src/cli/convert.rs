@@ -61,7 +61,8 @@ pub(crate) fn run(global: &Global, command: &Convert) -> Outcome {
     ];
     rows.extend(info.note.iter().map(|note| ("note", note.clone())));
     if !missing.is_empty() {
-        let advice = format!("what is missing must be trained: pointtpa train --model {output} --data DIR --classes SET");
+        let advice =
+            format!("what is missing must be trained: pointtpa train --model {output} --data DIR --classes SET");
         rows.push(("warning", advice));
     }
     let cells: Vec<Vec<String>> =
@@ -104,11 +105,8 @@ fn open(command: &Convert) -> Outcome<ModelFile> {
 }
 
 fn read_config(path: &Path) -> Outcome<Config> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
     Config::from_json(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 

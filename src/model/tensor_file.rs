@@ -310,7 +310,8 @@ impl TensorFile {
         }
         let first = read(0, LENGTH_BYTES as usize)?;
         // The length of a header may start like a pickle; then it ends in zeros, and the header follows.
-        if starts_like_a_checkpoint(&first) && !(first[4..] == [0; 4] && read(8, length.min(9) as usize - 8)? == *b"{") {
+        if starts_like_a_checkpoint(&first) && !(first[4..] == [0; 4] && read(8, length.min(9) as usize - 8)? == *b"{")
+        {
             return Self::from_checkpoint(path, source, length);
         }
         let header_bytes = first.iter().rev().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));

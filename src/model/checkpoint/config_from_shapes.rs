@@ -55,7 +55,9 @@ fn refuse_mode_1(file: &TensorFile) -> Result<()> {
     let Some(name) = file.names().find(|name| TRACES.iter().any(|trace| name.contains(trace))) else { return Ok(()) };
     Err(Error::Model {
         path: file.path().to_owned(),
-        problem: format!("holds {name}: it is Point Transformer V3 of mode 1, with batch norms, which is not supported"),
+        problem: format!(
+            "holds {name}: it is Point Transformer V3 of mode 1, with batch norms, which is not supported"
+        ),
         advice: "Give a checkpoint of mode 2 (`PT-v3m2`), Sonata's network".to_owned(),
     })
 }
@@ -120,11 +122,14 @@ impl Shapes<'_> {
         let Some(&[first, in_channels]) = self.file.shape(STEM) else {
             return Err(Error::Model {
                 path: self.file.path().to_owned(),
-                problem: format!("has no {STEM} of two dimensions, so its weights are not Point Transformer V3's (mode 2)"),
+                problem: format!(
+                    "has no {STEM} of two dimensions, so its weights are not Point Transformer V3's (mode 2)"
+                ),
                 advice: "Give a checkpoint of a segmentation model on `PT-v3m2` or `PTV3-PointTPA`".to_owned(),
             });
         };
-        let wider = (1..MAX_COUNT).map_while(|stage| self.size(&format!("backbone.enc.enc{stage}.down.proj.weight"), 0));
+        let wider =
+            (1..MAX_COUNT).map_while(|stage| self.size(&format!("backbone.enc.enc{stage}.down.proj.weight"), 0));
         let enc_channels: Vec<usize> = [first].into_iter().chain(wider).collect();
         let stages = enc_channels.len();
         let up = |stage| self.size(&format!("backbone.dec.dec{stage}.up.proj.0.weight"), 0);
@@ -205,7 +210,8 @@ impl Shapes<'_> {
     ) -> &'static str {
         const NAME: &str = "adaptive_module";
         let at = |block: &str, part: &str| format!("{block}.{NAME}.{part}");
-        let mut bases: Vec<usize> = (0..backbone.stages()).map(|s| RELEASED_BASES.get(s).copied().unwrap_or(2)).collect();
+        let mut bases: Vec<usize> =
+            (0..backbone.stages()).map(|s| RELEASED_BASES.get(s).copied().unwrap_or(2)).collect();
         let [mut down, mut up] = [Vec::new(), Vec::new()];
         let mut mid = None;
         for (stage, index, block) in blocks {

@@ -92,7 +92,10 @@ pub(super) fn regions(
     let mut at = start;
     for key in keys {
         let Some(storage) = known.get(key.as_str()) else {
-            return Err(Fault::refused(format!("storage {key} is never used, so its size is not known"), STATE_DICT_ALONE));
+            return Err(Fault::refused(
+                format!("storage {key} is never used, so its size is not known"),
+                STATE_DICT_ALONE,
+            ));
         };
         let truncated = || Fault::damaged(format!("ends in the middle of storage {key}, at byte {length}"));
         let offset = at.checked_add(8).filter(|&offset| offset <= length).ok_or_else(truncated)?;

@@ -67,11 +67,7 @@ pub fn starts_like_a_checkpoint(bytes: &[u8]) -> bool {
 }
 
 /// Reads the checkpoint in a source of `length` bytes; `path` is for messages.
-pub(super) fn read(
-    path: &Path,
-    source: &Source,
-    length: u64,
-) -> Result<(Checkpoint, BTreeMap<String, Placed>), Error> {
+pub(super) fn read(path: &Path, source: &Source, length: u64) -> Result<(Checkpoint, BTreeMap<String, Placed>), Error> {
     let is_archive = source.read(0, length.min(4) as usize).is_ok_and(|start| start == archive::MAGIC);
     let content = if is_archive { from_archive(source, length) } else { from_legacy(source, length) };
     content.map_err(|fault| fault.in_file(path))
@@ -90,9 +86,7 @@ fn from_legacy(source: &Source, length: u64) -> Result<Content, Fault> {
     legacy::read_pickles(source, length, |bytes| {
         let (object, keys, start) = legacy::object(bytes)?;
         let regions = legacy::regions(source, length, &object, &keys, start)?;
-        placed(&object, |key| {
-            regions.get(key).copied().ok_or_else(|| Fault::damaged(format!("has no storage {key}")))
-        })
+        placed(&object, |key| regions.get(key).copied().ok_or_else(|| Fault::damaged(format!("has no storage {key}"))))
     })
 }
 

@@ -26,8 +26,15 @@ pub(super) const LEGACY_MAGIC_TEXT: &[u8] = b"L119547037146038801333356L\n";
 /// # Errors
 /// [`Fault::Ended`] if it goes on behind `bytes`, and [`Fault::Refused`] for anything that is no data.
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Fault> {
-    let machine =
-        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new(), made: 0 };
+    let machine = Machine {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        objects: Vec::new(),
+        made: 0,
+    };
     machine.run()
 }
 
@@ -301,7 +308,9 @@ impl<'a> Machine<'a> {
                 self.made = self.made.saturating_add(entries.len() as u32);
                 self.push_object(Object::Dict(entries), start)
             }
-            Value::Global(Global::Attribute) if !matches!(arguments.first(), Some(Value::Inert | Value::Global(Global::Inert))) => {
+            Value::Global(Global::Attribute)
+                if !matches!(arguments.first(), Some(Value::Inert | Value::Global(Global::Inert))) =>
+            {
                 Err(unknown("builtins", "getattr", start))
             }
             Value::Global(Global::Inert | Global::Attribute) | Value::Inert => self.push(Value::Inert, start),

@@ -127,6 +127,8 @@ pub(super) fn zip(entries: &[(String, Vec<u8>)], method: u16) -> Vec<u8> {
     let (start, length) = (file.len() as u32, directory.len() as u32);
     file.extend(directory);
     let count = (entries.len() as u16).to_le_bytes();
-    file.extend([b"PK\x05\x06\0\0\0\0", &count[..], &count, &length.to_le_bytes(), &start.to_le_bytes(), &[0; 2]].concat());
+    file.extend(
+        [b"PK\x05\x06\0\0\0\0", &count[..], &count, &length.to_le_bytes(), &start.to_le_bytes(), &[0; 2]].concat(),
+    );
     file
 }
