@@ -118,6 +118,14 @@ fn described(command: &Convert, file: &ModelFile) -> Outcome<(Config, ModelInfo)
         if file.tensors().shape("seg_head.weight").is_none() {
             config.num_classes = info.labels.len();
         }
+        if info.labels.len() != config.num_classes {
+            return Err(Failure::usage(format!(
+                "--classes: {classes} has {} classes, the head in {} has {}. Name the classes it was trained on",
+                info.labels.len(),
+                command.input.display(),
+                config.num_classes
+            )));
+        }
     }
     info.grid_size = command.grid.unwrap_or(info.grid_size);
     info.licence = command.licence.clone().or(info.licence);

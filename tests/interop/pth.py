@@ -7,6 +7,8 @@ converted ones. Also writes what the program must refuse. Run on demand, CI does
 
     pip install torch numpy safetensors
     cargo build --release && python tests/interop/pth.py target/release/pointtpa ../shared/goldens
+
+With `--fixtures DIR` it writes the checkpoints that the tests read, tests/checkpoints, instead.
 """
 
 import collections, json, os, pickle, subprocess, sys, tempfile
@@ -80,6 +82,26 @@ def layouts(folder, weights):
                 yield path
 
 
+def fixtures(folder):
+    """A network of two stages whose parameter `i` counts up from `i`, modulo 128."""
+    shapes = {"seg_head": [3, 12], "backbone.embedding.stem.linear": [4, 6], "backbone.embedding.stem.norm": [4]}
+    for stage, c in enumerate([4, 8]):
+        at = f"backbone.enc.enc{stage}."
+        if stage:
+            shapes.update({at + "down.proj": [c, 4], at + "down.norm.0": [c]})
+        block = {"cpe.0": [c, 3, 3, 3, c], "cpe.1": [c, c], "cpe.2": [c], "norm1.0": [c], "attn.qkv": [3 * c, c], "attn.proj": [c, c],
+                 "norm2.0": [c], "mlp.0.fc1": [4 * c, c], "mlp.0.fc2": [c, 4 * c]}
+        shapes.update({f"{at}block0.{part}": shape for part, shape in block.items()})
+    both = [(f"{part}.{end}", shape if end == "weight" else shape[:1]) for part, shape in shapes.items() for end in ["weight", "bias"]]
+    weights = {name: ((torch.arange(np.prod(shape)) + i) % 128).float().view(shape) for i, (name, shape) in enumerate(both)}
+    torch.save(trained(weights), folder / "trainer.pth")
+    brain = {name: tensor.bfloat16() for name, tensor in weights.items()}
+    torch.save(brain, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    backbone = {name.removeprefix("backbone."): tensor.half() for name, tensor in weights.items() if name.startswith("backbone.")}
+    config = {"in_channels": 6, "enc_patch_size": (48, 24), "order": ("z", "z-trans"), "enc_mode": True, "qk_scale": None}
+    torch.save({"config": config, "state_dict": backbone}, folder / "sonata.pth")
+
+
 def main():
     count = 0
     for golden in sorted(goldens.glob("*.safetensors")):
@@ -151,4 +173,4 @@ def refusals():
 
 
 if __name__ == "__main__":
-    main()
+    fixtures(goldens) if sys.argv[1] == "--fixtures" else main()

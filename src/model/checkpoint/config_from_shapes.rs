@@ -4,6 +4,8 @@
 //! (heads, windows, curves, strides, an adapter's alpha and groups) follows the published models, unless the checkpoint
 //! has a configuration of its own, and the model's note says so.
 
+use std::fmt::Write as _;
+
 use serde_json::Value as Json;
 
 use super::Checkpoint;
@@ -37,11 +39,11 @@ pub(in crate::model) fn deduced(file: &TensorFile) -> Result<(Config, String)> {
     config.validate()?;
     let mut note = "Configuration deduced from the names and shapes of a checkpoint.".to_owned();
     if !own.is_empty() {
-        note += &format!(" Its own configuration gave {}.", own.join(", "));
+        let _ = write!(note, " Its own configuration gave {}.", own.join(", "));
     }
     if !assumed.is_empty() {
         let assumed: Vec<String> = assumed.into_iter().map(|(field, value)| format!("{field} = {value}")).collect();
-        note += &format!(" Assumed, as in the published models: {}.", assumed.join("; "));
+        let _ = write!(note, " Assumed, as in the published models: {}.", assumed.join("; "));
     }
     if num_classes.is_none() {
         note += " It has no head, so its classes are not known.";

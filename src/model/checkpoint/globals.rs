@@ -23,30 +23,34 @@ pub(super) enum Global {
 /// The meaning of `module.name`, or `None` if it is not on the list.
 pub(super) fn find(module: &str, name: &str) -> Option<Global> {
     use Global::{Attribute, Inert, OrderedDict, RebuildParameter, RebuildTensor, Storage};
-    Some(match (module, name) {
-        ("torch._utils", "_rebuild_tensor_v2") => RebuildTensor,
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => RebuildParameter,
-        ("collections", "OrderedDict") => OrderedDict,
-        ("torch", "UntypedStorage") | ("torch.storage", "UntypedStorage" | "TypedStorage") => Storage(Dtype::U8),
-        ("torch", "Size" | "device") => Inert,
-        ("torch", name) => match storage(name) {
-            Some(dtype) => Storage(dtype),
-            None if is_dtype(name) => Inert,
-            None => return None,
-        },
+    match (module, name) {
+        ("torch._utils", "_rebuild_tensor_v2") => Some(RebuildTensor),
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Some(RebuildParameter),
+        ("collections", "OrderedDict") => Some(OrderedDict),
+        ("torch", "UntypedStorage") | ("torch.storage", "UntypedStorage" | "TypedStorage") => Some(Storage(Dtype::U8)),
+        ("torch", name) if name.ends_with("Storage") => storage(name).map(Storage),
+        ("builtins" | "__builtin__", "getattr") => Some(Attribute),
+        _ => is_inert(module, name).then_some(Inert),
+    }
+}
+
+fn is_inert(module: &str, name: &str) -> bool {
+    match module {
+        "torch" => is_dtype(name) || matches!(name, "Size" | "device"),
         // The best score may be a numpy number; old protocols write its bytes as text that is to be encoded.
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Inert,
-        ("numpy", "dtype") | ("_codecs", "encode") => Inert,
-        ("numpy.dtypes", name) if name.ends_with("DType") => Inert,
-        // What a scheduler's state consists of.
-        ("collections", "Counter" | "defaultdict") => Inert,
-        ("builtins" | "__builtin__", "object" | "set" | "frozenset" | "dict" | "list" | "int" | "float") => Inert,
-        ("copyreg" | "copy_reg", "_reconstructor") => Inert,
-        ("pointcept.utils.scheduler", _) => Inert,
-        (module, _) if module.starts_with("torch.optim.") => Inert,
-        ("builtins" | "__builtin__", "getattr") => Attribute,
-        _ => return None,
-    })
+        "numpy.core.multiarray" | "numpy._core.multiarray" => name == "scalar",
+        "numpy" => name == "dtype",
+        "numpy.dtypes" => name.ends_with("DType"),
+        "_codecs" => name == "encode",
+        // What a scheduler's state consists of: PyTorch 1 keeps a method in it, and with it scheduler and optimizer.
+        "collections" => matches!(name, "Counter" | "defaultdict"),
+        "builtins" | "__builtin__" => {
+            matches!(name, "object" | "set" | "frozenset" | "dict" | "list" | "int" | "float")
+        }
+        "copyreg" | "copy_reg" => name == "_reconstructor",
+        "pointcept.utils.scheduler" => true,
+        module => module.starts_with("torch.optim."),
+    }
 }
 
 fn storage(name: &str) -> Option<Dtype> {

@@ -38,15 +38,11 @@ pub(super) fn read_pickles<T>(
 /// The object in a file that starts with `bytes`, its place, and the keys of its storages in their order with the place
 /// behind them.
 pub(super) fn object(bytes: &[u8]) -> Result<(Pickle<'_>, Vec<String>, u64), Fault> {
-    let magic = pickle::read(bytes);
-    let mut at = match magic {
-        Ok(Pickle { root: Value::LegacyMagic, end, .. }) => end,
-        _ => {
-            return Err(Fault::refused(
-                "is a pickle, but none that `torch.save` wrote",
-                "Give a .safetensors model, or what `torch.save` wrote",
-            ));
-        }
+    let Ok(Pickle { root: Value::LegacyMagic, end: mut at, .. }) = pickle::read(bytes) else {
+        return Err(Fault::refused(
+            "is a pickle, but none that `torch.save` wrote",
+            "Give a .safetensors model, or what `torch.save` wrote",
+        ));
     };
     let version = pickle::read(&bytes[at..])?;
     if !matches!(version.root, Value::Int(VERSION)) {

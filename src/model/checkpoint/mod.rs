@@ -6,6 +6,7 @@
 
 mod archive;
 pub(super) mod config_from_shapes;
+mod construct;
 mod fault;
 mod globals;
 mod legacy;

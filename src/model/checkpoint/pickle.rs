@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::str;
 
 use super::fault::{Fault, STATE_DICT_ALONE};
-use super::globals::{self, Global};
-use super::value::{Object, Pickle, Storage, Value, text};
-use super::view::View;
+use super::value::{Object, Pickle, Value, text};
 
 /// Values that a pickle may put on the stack or into the memo: the training checkpoint of a large model has a tenth.
 const MAX_VALUES: u32 = 1 << 20;
@@ -38,15 +36,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Fault> {
     machine.run()
 }
 
-struct Machine<'a> {
-    bytes: &'a [u8],
+pub(super) struct Machine<'a> {
+    pub(super) bytes: &'a [u8],
     at: usize,
     stack: Vec<Value>,
     /// Heights of the stack.
     marks: Vec<usize>,
     memo: HashMap<u64, Value>,
-    objects: Vec<Object>,
-    made: u32,
+    pub(super) objects: Vec<Object>,
+    /// Values that were put on the stack, into the memo or into a dictionary from a list.
+    pub(super) made: u32,
 }
 
 impl<'a> Machine<'a> {
@@ -77,10 +76,10 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             b'0' => match self.marks.last() {
-                Some(&mark) if mark == self.stack.len() => self.to_mark(start).map(drop),
+                Some(&mark) if mark == self.stack.len() => self.pop_to_mark(start).map(drop),
                 _ => self.pop(start).map(drop),
             },
-            b'1' => self.to_mark(start).map(drop),
+            b'1' => self.pop_to_mark(start).map(drop),
             b'2' => {
                 let value = self.top(start)?;
                 self.push(value, start)
@@ -188,7 +187,7 @@ impl<'a> Machine<'a> {
     fn container(&mut self, opcode: u8, start: usize) -> Result<(), Fault> {
         let object = match opcode {
             b')' => Object::Tuple(Box::default()),
-            b't' => Object::Tuple(self.to_mark(start)?.into()),
+            b't' => Object::Tuple(self.pop_to_mark(start)?.into()),
             0x85..=0x87 => {
                 let length = usize::from(opcode - 0x84);
                 let floor = self.floor();
@@ -197,9 +196,9 @@ impl<'a> Machine<'a> {
                 Object::Tuple(self.stack.split_off(from).into())
             }
             b']' | 0x8f => Object::List(Vec::new()),
-            b'l' | 0x91 => Object::List(self.to_mark(start)?),
+            b'l' | 0x91 => Object::List(self.pop_to_mark(start)?),
             b'}' => Object::Dict(Vec::new()),
-            _ => Object::Dict(pairs(&self.to_mark(start)?, start)?),
+            _ => Object::Dict(pairs(&self.pop_to_mark(start)?, start)?),
         };
         self.push_object(object, start)
     }
@@ -212,7 +211,7 @@ impl<'a> Machine<'a> {
                 let value = self.pop(start)?;
                 vec![self.pop(start)?, value]
             }
-            _ => self.to_mark(start)?,
+            _ => self.pop_to_mark(start)?,
         };
         let target = self.top(start)?;
         let object = match target {
@@ -248,147 +247,6 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What would look something up or call it in Python.
-    fn construct(&mut self, opcode: u8, start: usize) -> Result<(), Fault> {
-        match opcode {
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                let value = global(module, name, start)?;
-                self.push(value, start)
-            }
-            0x93 => {
-                let (name, module) = (self.pop(start)?, self.pop(start)?);
-                let (Some(module), Some(name)) = (text(self.bytes, module), text(self.bytes, name)) else {
-                    return Err(Fault::damaged_at(start, "a name is no text"));
-                };
-                let value = global(module, name, start)?;
-                self.push(value, start)
-            }
-            b'R' | 0x81 => {
-                let (arguments, callee) = (self.pop(start)?, self.pop(start)?);
-                self.call(callee, arguments, start)
-            }
-            b'b' => {
-                // Attributes of a dictionary (PyTorch keeps versions of modules there), of a tensor, or of something inert.
-                self.pop(start)?;
-                match self.top(start)? {
-                    Value::Inert | Value::Object(_) => Ok(()),
-                    _ => Err(Fault::damaged_at(start, "what has no attributes is given some")),
-                }
-            }
-            _ => {
-                let reference = self.pop(start)?;
-                let storage = self.storage(reference).map_err(|problem| Fault::damaged_at(start, problem))?;
-                self.push_object(Object::Storage(storage), start)
-            }
-        }
-    }
-
-    /// What calling a name with a tuple of arguments gives.
-    fn call(&mut self, callee: Value, arguments: Value, start: usize) -> Result<(), Fault> {
-        let arguments = match arguments {
-            Value::Object(number) => self.objects.get(number as usize),
-            _ => None,
-        };
-        let Some(Object::Tuple(arguments)) = arguments else {
-            return Err(Fault::damaged_at(start, "a call has no arguments"));
-        };
-        match callee {
-            Value::Global(Global::RebuildTensor) => {
-                let view = self.tensor(arguments).map_err(|problem| Fault::damaged_at(start, &problem))?;
-                self.push_object(Object::Tensor(Box::new(view)), start)
-            }
-            Value::Global(Global::RebuildParameter) => {
-                let inner = arguments.first().copied().unwrap_or(Value::None);
-                self.push(inner, start)
-            }
-            Value::Global(Global::OrderedDict) => {
-                let entries = self.listed_pairs(arguments, start)?;
-                // One list may serve for many dictionaries.
-                self.made = self.made.saturating_add(entries.len() as u32);
-                self.push_object(Object::Dict(entries), start)
-            }
-            Value::Global(Global::Attribute)
-                if !matches!(arguments.first(), Some(Value::Inert | Value::Global(Global::Inert))) =>
-            {
-                Err(unknown("builtins", "getattr", start))
-            }
-            Value::Global(Global::Inert | Global::Attribute) | Value::Inert => self.push(Value::Inert, start),
-            _ => Err(Fault::refused(
-                format!("byte {start} of the pickle: something is called that is no maker of tensors"),
-                STATE_DICT_ALONE,
-            )),
-        }
-    }
-
-    /// `OrderedDict([[key, value], …])`, as Python 2 wrote it, or `OrderedDict()`.
-    fn listed_pairs(&self, arguments: &[Value], start: usize) -> Result<Vec<(Value, Value)>, Fault> {
-        let object = |value: &Value| match value {
-            Value::Object(number) => self.objects.get(*number as usize),
-            _ => None,
-        };
-        let Some(list) = arguments.first() else { return Ok(Vec::new()) };
-        let Some(Object::List(list)) = object(list) else {
-            return Err(Fault::damaged_at(start, "a dictionary is made of what is no list"));
-        };
-        let pair = |item| match object(item) {
-            Some(Object::List(pair)) => <[Value; 2]>::try_from(pair.as_slice()).ok(),
-            Some(Object::Tuple(pair)) => <[Value; 2]>::try_from(&pair[..]).ok(),
-            _ => None,
-        };
-        let entry = |item| {
-            let [key, value] = pair(item).ok_or_else(|| Fault::damaged_at(start, "an entry is no pair"))?;
-            Ok((key, value))
-        };
-        list.iter().map(entry).collect()
-    }
-
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, …)`
-    fn tensor(&self, arguments: &[Value]) -> Result<View, String> {
-        let object = |value: Value| match value {
-            Value::Object(number) => self.objects.get(number as usize).map(|object| (number, object)),
-            _ => None,
-        };
-        let numbers = |value: Value| match object(value) {
-            Some((_, Object::Tuple(items))) => items
-                .iter()
-                .map(|item| if let Value::Int(number) = item { Some(*number) } else { None })
-                .collect::<Option<Vec<i64>>>(),
-            _ => None,
-        };
-        let malformed = || "a tensor is described as PyTorch describes none".to_owned();
-        let [storage, offset, size, stride, ..] = *arguments else { return Err(malformed()) };
-        let (Some((id, Object::Storage(storage))), Value::Int(offset)) = (object(storage), offset) else {
-            return Err(malformed());
-        };
-        let (Some(size), Some(stride)) = (numbers(size), numbers(stride)) else { return Err(malformed()) };
-        View::new(id, storage, offset, &size, &stride)
-    }
-
-    /// `('storage', type, key, location, elements[, view])`
-    fn storage(&self, reference: Value) -> Result<Storage, &'static str> {
-        let Value::Object(number) = reference else { return Err("a storage has no description") };
-        let Some(Object::Tuple(parts)) = self.objects.get(number as usize) else {
-            return Err("a storage has no description");
-        };
-        let [kind, dtype, key, _, elements, rest @ ..] = &**parts else {
-            return Err("a storage is described as PyTorch describes none");
-        };
-        if !matches!(rest, [] | [Value::None]) {
-            return Err("a storage is part of another one, as PyTorch before 0.4 wrote them");
-        }
-        let (Some("storage"), Some(_)) = (text(self.bytes, *kind), text(self.bytes, *key)) else {
-            return Err("a reference is not to a storage");
-        };
-        match (dtype, elements) {
-            (Value::Global(Global::Storage(dtype)), Value::Int(elements)) => {
-                let elements = u64::try_from(*elements).map_err(|_| "a storage has a negative length")?;
-                Ok(Storage { key: *key, dtype: *dtype, elements })
-            }
-            _ => Err("a storage has no type or no length"),
-        }
-    }
-
     fn count(&mut self, start: usize) -> Result<(), Fault> {
         self.made = self.made.saturating_add(1);
         if self.made > MAX_VALUES {
@@ -400,13 +258,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push(&mut self, value: Value, start: usize) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, value: Value, start: usize) -> Result<(), Fault> {
         self.count(start)?;
         self.stack.push(value);
         Ok(())
     }
 
-    fn push_object(&mut self, object: Object, start: usize) -> Result<(), Fault> {
+    pub(super) fn push_object(&mut self, object: Object, start: usize) -> Result<(), Fault> {
         // Numbers of objects are below the number of values.
         let number = self.objects.len() as u32;
         self.objects.push(object);
@@ -418,18 +276,18 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self, start: usize) -> Result<Value, Fault> {
+    pub(super) fn pop(&mut self, start: usize) -> Result<Value, Fault> {
         let value = self.top(start)?;
         self.stack.pop();
         Ok(value)
     }
 
-    fn top(&self, start: usize) -> Result<Value, Fault> {
+    pub(super) fn top(&self, start: usize) -> Result<Value, Fault> {
         self.stack[self.floor()..].last().copied().ok_or_else(|| empty(start))
     }
 
     /// Takes the last mark and what lies above it.
-    fn to_mark(&mut self, start: usize) -> Result<Vec<Value>, Fault> {
+    fn pop_to_mark(&mut self, start: usize) -> Result<Vec<Value>, Fault> {
         let mark = self.marks.pop().ok_or_else(|| Fault::damaged_at(start, "there is no mark"))?;
         Ok(self.stack.split_off(mark))
     }
@@ -448,7 +306,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Up to the end of the line, which is taken, too.
-    fn line(&mut self) -> Result<&'a str, Fault> {
+    pub(super) fn line(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
         let rest = &self.bytes[start..];
         let length = rest.iter().position(|&byte| byte == b'\n').ok_or(Fault::Ended { at: self.bytes.len() })?;
@@ -469,21 +327,6 @@ fn long(bytes: &[u8]) -> Value {
     let mut filled = [if *last < 0x80 { 0 } else { 0xff }; 8];
     filled[..bytes.len()].copy_from_slice(bytes);
     Value::Int(i64::from_le_bytes(filled))
-}
-
-fn global(module: &str, name: &str, start: usize) -> Result<Value, Fault> {
-    globals::find(module, name).map(Value::Global).ok_or_else(|| unknown(module, name, start))
-}
-
-fn unknown(module: &str, name: &str, start: usize) -> Fault {
-    const SHOWN: usize = 100;
-    let shown = |text: &str| text.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
-    let problem = format!(
-        "byte {start} of the pickle: it asks for {}.{}, which is no data and was not run",
-        shown(module),
-        shown(name)
-    );
-    Fault::refused(problem, STATE_DICT_ALONE)
 }
 
 fn pairs(items: &[Value], start: usize) -> Result<Vec<(Value, Value)>, Fault> {

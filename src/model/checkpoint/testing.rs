@@ -40,7 +40,9 @@ impl Writer {
 
     pub(super) fn ints(&mut self, numbers: &[i64]) -> &mut Self {
         self.raw(b"(");
-        numbers.iter().for_each(|&number| drop(self.int(number)));
+        for &number in numbers {
+            self.int(number);
+        }
         self.raw(b"t")
     }
 
@@ -98,7 +100,9 @@ impl Writer {
         file.raw(b"\x80\x02\x8a\x0a").raw(&super::pickle::LEGACY_MAGIC).raw(b".\x80\x02M\xe9\x03.\x80\x02}(");
         file.text("protocol_version").raw(b"M\xe9\x03").text("little_endian").raw(b"\x88u.\x80\x02");
         file.raw(&self.pickle).raw(b".\x80\x02](");
-        (0..self.storages.len()).for_each(|key| drop(file.text(&key.to_string())));
+        for key in 0..self.storages.len() {
+            file.text(&key.to_string());
+        }
         file.raw(b"e.");
         for (size, bytes) in &self.storages {
             file.raw(&((bytes.len() / size) as u64).to_le_bytes()).raw(bytes);

@@ -139,7 +139,9 @@ fn the_student_of_a_pretraining_is_taken() {
     let encoder = renamed(&plain(), |name| name.starts_with("backbone.").then(|| name.to_owned()));
     let student = renamed(&encoder, |name| Some(format!("student.{name}")));
     let mut teacher = renamed(&encoder, |name| Some(format!("teacher.{name}")));
-    teacher.iter_mut().for_each(|tensor| tensor.bytes.fill(9));
+    for tensor in &mut teacher {
+        tensor.bytes.fill(9);
+    }
     let token = HostTensor::from_f32("student.backbone.embedding.mask_token", &[1, 16], &[0.5; 16]);
     let head = HostTensor::from_f32("student.mask_head.mlp.0.weight", &[2], &[0.0; 2]);
     let mut writer = Writer::default();
@@ -329,15 +331,16 @@ fn circles_end() {
 
 #[test]
 fn tensors_that_are_not_in_the_file_are_refused() {
-    let cases: [(&str, i64, i64, &[i64], &[i64], &str); 6] = [
-        ("0", 4, 0, &[2, 3], &[3, 1], "passes the end of its storage of 4 elements"),
-        ("0", 4, 0, &[1 << 40], &[0], "repeats the 4 elements"),
-        ("0", 4, -1, &[2], &[1], "counts backwards"),
-        ("0", 5, 0, &[5], &[1], "elements"),
-        ("1", 4, 0, &[4], &[1], "1"),
-        ("0", i64::MAX, 0, &[i64::MAX], &[1], "elements"),
+    type Case = (&'static str, [i64; 2], &'static [i64], &'static [i64], &'static str);
+    let cases: [Case; 6] = [
+        ("0", [4, 0], &[2, 3], &[3, 1], "passes the end of its storage of 4 elements"),
+        ("0", [4, 0], &[1 << 40], &[0], "repeats the 4 elements"),
+        ("0", [4, -1], &[2], &[1], "counts backwards"),
+        ("0", [5, 0], &[5], &[1], "elements"),
+        ("1", [4, 0], &[4], &[1], ""),
+        ("0", [i64::MAX, 0], &[i64::MAX], &[1], "elements"),
     ];
-    for (key, elements, offset, shape, strides, part) in cases {
+    for (key, [elements, offset], shape, strides, part) in cases {
         let mut writer = Writer { pickle: Vec::new(), storages: vec![(4, vec![0; 16])] };
         writer.raw(b"}").text("backbone.x").view(key, Dtype::F32, elements, offset, shape, strides).raw(b"s");
         for bytes in layouts(&writer) {
@@ -361,6 +364,38 @@ fn other_archives_and_pickles_are_refused_by_what_they_are() {
     empty.raw(b"}").text("weights").raw(b"Ns");
     refused(open(empty.zip()), &["its keys are weights", "state_dict"]);
     refused(open(b"{\"model\": 1, \"of\": \"none\"}".to_vec()), &["no safetensors file", ".pth"]);
+}
+
+/// What PyTorch itself wrote (`tests/interop/pth.py`): parameter `i` of a network of two stages counts up from `i`.
+#[test]
+fn checkpoints_that_pytorch_wrote_are_read() {
+    let config = |file: &ModelFile, classes| {
+        let backbone = &file.config().backbone;
+        assert_eq!((&backbone.enc_channels, &backbone.enc_depths), (&vec![4, 8], &vec![1, 1]));
+        assert_eq!((backbone.in_channels, file.config().num_classes), (6, classes));
+    };
+    let files: [(&[u8], &str, Dtype); 3] = [
+        (include_bytes!("../../../tests/checkpoints/trainer.pth"), "a trainer's checkpoint", Dtype::F32),
+        (include_bytes!("../../../tests/checkpoints/legacy.pth"), "a state dict", Dtype::BF16),
+        (include_bytes!("../../../tests/checkpoints/sonata.pth"), "a backbone alone", Dtype::F16),
+    ];
+    for (bytes, kind, dtype) in files {
+        let file = open(bytes.to_vec()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(file.tensors().checkpoint().map(|checkpoint| checkpoint.kind), Some(kind));
+        let has_head = kind != "a backbone alone";
+        config(&file, if has_head { 3 } else { 1 });
+        for (i, parameter) in file.config().parameters().iter().enumerate() {
+            if parameter.name.starts_with("seg_head.") && !has_head {
+                continue;
+            }
+            let tensor = file.read(&parameter.name).unwrap_or_else(|error| panic!("{error}"));
+            let expected: Vec<f32> = (0..parameter.elements()).map(|n| ((i as u64 + n) % 128) as f32).collect();
+            assert_eq!((tensor.dtype, &tensor.shape), (dtype, &parameter.shape));
+            assert_eq!(tensor.to_f32().unwrap(), expected, "{kind}: {}", parameter.name);
+        }
+    }
+    let own = open(files[2].0.to_vec()).unwrap();
+    assert_eq!(own.config().backbone.enc_patch_size, [48, 24]);
 }
 
 /// A small checkpoint of both layouts.
