@@ -1,5 +1,7 @@
 //! `pointtpa convert`: a PyTorch checkpoint to a model file.
 
+pub(crate) mod arguments;
+
 use std::path::Path;
 
 use pointtpa::model::config::Config;
@@ -10,7 +12,8 @@ use pointtpa::model::write::write_parameters_to;
 use pointtpa::{Error, LabelSet};
 use serde_json::json;
 
-use super::arguments::{Convert, Global};
+use self::arguments::Convert;
+use super::arguments::Global;
 use super::exit::{Failure, Outcome};
 use super::init::dtype;
 use super::{interrupt, output, results, screen, table::table};

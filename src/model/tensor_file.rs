@@ -407,7 +407,7 @@ impl TensorFile {
     pub fn byte_length(&self, name: &str) -> Option<usize> {
         self.tensors.get(name).map(|entry| match &entry.place {
             Place::Source { bytes, .. } => *bytes,
-            Place::Strided { .. } => entry.shape.iter().product::<usize>() * entry.dtype.bitsize() / 8,
+            Place::Strided { .. } => entry.shape.iter().product::<usize>() * (entry.dtype.bitsize() / 8),
             Place::Over(bytes) => bytes.len(),
         })
     }

@@ -45,7 +45,11 @@ impl<'a> Archive<'a> {
             let is_stored = entry.compression_method() == CompressionMethod::STORE && !entry.flags().is_encrypted();
             listed.push((name.to_owned(), Entry { place: entry.wayfinder(), is_stored }));
         }
-        let Some(folder) = listed.iter().find_map(|(name, _)| name.strip_suffix("data.pkl")).map(str::to_owned) else {
+        let before = |name: &str| {
+            let folder = name.strip_suffix("data.pkl")?;
+            (folder.is_empty() || folder.ends_with('/')).then(|| folder.to_owned())
+        };
+        let Some(folder) = listed.iter().find_map(|(name, _)| before(name)) else {
             return Err(Fault::refused(
                 "is a zip archive without the `data.pkl` of a PyTorch checkpoint",
                 "Give a .safetensors model, or what `torch.save` wrote",

@@ -286,5 +286,5 @@ impl Shapes<'_> {
 
 /// The published number of heads, or the nearest below that divides the channels.
 fn heads(channels: usize) -> usize {
-    (1..=channels / HEAD_CHANNELS).rev().find(|&heads| channels.is_multiple_of(heads)).unwrap_or(1)
+    (1..=(channels / HEAD_CHANNELS).min(MAX_COUNT)).rev().find(|&heads| channels.is_multiple_of(heads)).unwrap_or(1)
 }

@@ -9,6 +9,8 @@ pub(super) mod config_from_shapes;
 mod construct;
 mod fault;
 mod globals;
+#[cfg(test)]
+mod hostile_tests;
 mod legacy;
 mod names;
 mod pickle;

@@ -31,24 +31,26 @@ pub(super) struct Taken<'a> {
 pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
     const ADVICE: &str = "Give a state dict, or a dictionary with one under `state_dict`";
     let root = pickle.dict(pickle.root).ok_or_else(|| Fault::refused("holds no dictionary", ADVICE))?;
-    let keys = || root.iter().filter_map(|(key, _)| pickle.text(*key));
-    let inner = pickle.get(pickle.root, "state_dict").filter(|&value| pickle.dict(value).is_some());
-    let states = inner.unwrap_or(pickle.root);
+    // Of two entries of one key the later counts.
+    let named = |entries: &[(Value, Value)]| -> BTreeMap<&'a str, Value> {
+        entries.iter().filter_map(|&(key, value)| Some((pickle.text(key)?, value))).collect()
+    };
+    let keys = named(root);
+    let inner = keys.get("state_dict").copied().filter(|&value| pickle.dict(value).is_some());
     let mut left_out = Vec::new();
     let mut found: BTreeMap<&str, &View> = BTreeMap::new();
-    for &(key, value) in pickle.dict(states).unwrap_or_default() {
-        let Some(name) = pickle.text(key) else { continue };
+    for (name, value) in named(inner.and_then(|value| pickle.dict(value)).unwrap_or(root)) {
         match pickle.object(value) {
             Some(Object::Tensor(view)) => drop(found.insert(unwrapped(name), view)),
             _ => left_out.push(name.to_owned()),
         }
     }
     if found.is_empty() {
-        let keys: Vec<String> = keys().take(20).map(|key| key.chars().take(60).collect()).collect();
+        let keys: Vec<String> = keys.keys().take(20).map(|key| key.chars().take(60).collect()).collect();
         return Err(Fault::refused(format!("holds no tensors by name; its keys are {}", keys.join(", ")), ADVICE));
     }
     if inner.is_some() {
-        left_out.extend(keys().filter(|key| !["state_dict", "config"].contains(key)).map(str::to_owned));
+        left_out.extend(keys.keys().filter(|key| !["state_dict", "config"].contains(key)).map(|&key| key.to_owned()));
     }
     let is_sonata = found.keys().any(|name| name.starts_with(STUDENT));
     let is_bare = !is_sonata && !found.keys().any(|name| name.starts_with("backbone."));
@@ -73,7 +75,7 @@ pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
             left_out.push(name.to_owned());
         }
     }
-    let settings = inner.and_then(|_| pickle.get(pickle.root, "config")).and_then(|config: Value| pickle.json(config));
+    let settings = inner.and(keys.get("config")).and_then(|&config| pickle.json(config));
     Ok(Taken { kind, tensors, left_out, settings })
 }
 
