@@ -159,7 +159,7 @@ fn a_checkpoint_becomes_a_model_file() {
         ["convert", CHECKPOINT, "-o", output, "--licence", "CC0-1.0", "--grid", "0.05", "--dtype", "f16", "--json"];
     let told = run(&arguments).succeeds().json();
     assert_eq!(told["kind"], "a trainer's checkpoint");
-    assert_eq!(told["taken"].as_array().map(Vec::len), Some(44));
+    assert_eq!(told["taken"].as_array().map(Vec::len), Some(46));
     assert_eq!(told["missing"], serde_json::json!([]));
     assert!(told["left_out"].as_array().unwrap().contains(&"optimizer".into()), "{told}");
     let [direct, converted] = [CHECKPOINT, output].map(|file| run(&["info", file, "--json"]).succeeds().json());
