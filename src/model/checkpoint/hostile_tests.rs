@@ -90,6 +90,15 @@ fn sizes_of_empty_tensors_are_no_trap() {
     }
 }
 
+#[test]
+fn two_models_in_one_dictionary_are_refused() {
+    let mut twice = plain();
+    twice.push(HostTensor { name: format!("module.{}", twice[0].name), ..twice[0].clone() });
+    let mut writer = Writer::default();
+    writer.state_dict("", &twice);
+    refused(open(writer.zip()), &["twice, with and without `module.`"]);
+}
+
 /// One key under which many things stand is kept once.
 #[test]
 fn a_name_is_kept_once() {

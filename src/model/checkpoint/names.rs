@@ -41,13 +41,19 @@ pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
     let mut found: BTreeMap<&str, &View> = BTreeMap::new();
     for (name, value) in named(inner.and_then(|value| pickle.dict(value)).unwrap_or(root)) {
         match pickle.object(value) {
-            Some(Object::Tensor(view)) => drop(found.insert(unwrapped(name), view)),
+            Some(Object::Tensor(view)) => {
+                if found.insert(unwrapped(name), view).is_some() {
+                    let problem = format!("holds {} twice, with and without `module.`", unwrapped(name));
+                    return Err(Fault::refused(problem, "Give a checkpoint of one model"));
+                }
+            }
             _ => left_out.push(name.to_owned()),
         }
     }
     if found.is_empty() {
         let keys: Vec<String> = keys.keys().take(20).map(|key| key.chars().take(60).collect()).collect();
-        return Err(Fault::refused(format!("holds no tensors by name; its keys are {}", keys.join(", ")), ADVICE));
+        let listed = if keys.is_empty() { String::new() } else { format!("; its keys are {}", keys.join(", ")) };
+        return Err(Fault::refused(format!("holds no tensors by name{listed}"), ADVICE));
     }
     if inner.is_some() {
         left_out.extend(keys.keys().filter(|key| !["state_dict", "config"].contains(key)).map(|&key| key.to_owned()));
@@ -69,7 +75,8 @@ pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
             }
             None => name.to_owned(),
         };
-        if is_parameter(&renamed) {
+        // Beside a student, what has the names of a model is another one.
+        if is_parameter(&renamed) && !(is_sonata && renamed == name) {
             tensors.insert(renamed, view);
         } else {
             left_out.push(name.to_owned());
