@@ -1,8 +1,8 @@
 //! PyTorch checkpoints (`.pth`, `.pt`, `.ckpt`), read as files of tensors.
 //!
-//! A checkpoint is a Python pickle, which could run anything; here it is only read ([`pickle`]), and what it describes is
-//! compared with the file before anything is made of it. [`archive`] and [`legacy`] are the two layouts of files, [`names`]
-//! finds the model among what a checkpoint holds, and [`config_from_shapes`] says which network its weights are of.
+//! A checkpoint is a Python pickle, which could run anything; here it is only read (`pickle`), and what it describes is
+//! compared with the file before anything is made of it. `archive` and `legacy` are the two layouts of files, `names`
+//! finds the model among what a checkpoint holds, and `config_from_shapes` says which network its weights are of.
 
 mod archive;
 pub(super) mod config_from_shapes;
