@@ -10,6 +10,9 @@ use program::{command, names, run};
 
 const SCENE: &str = "assets/scenes/living_room.ply";
 const GOLDEN: &str = "tests/goldens/tiny_enc.safetensors";
+const CHECKPOINT: &str = "tests/checkpoints/trainer.pth";
+/// A checkpoint without a head.
+const HEADLESS: &str = "tests/checkpoints/sonata.pth";
 
 #[test]
 fn help_names_the_commands_and_exit_codes() {
@@ -18,6 +21,7 @@ fn help_names_the_commands_and_exit_codes() {
         "segment",
         "check",
         "init",
+        "convert",
         "info",
         "synth",
         "bench",
@@ -29,7 +33,7 @@ fn help_names_the_commands_and_exit_codes() {
     ] {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
-    for subcommand in ["segment", "check", "init", "info", "synth", "bench", "train", "completions"] {
+    for subcommand in ["segment", "check", "init", "convert", "info", "synth", "bench", "train", "completions"] {
         let help = run(&[subcommand, "--help"]).succeeds().text();
         assert!(help.contains("Example"), "{subcommand}: {help}");
     }
@@ -47,6 +51,7 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         &["synth", "-o", "x", "--cell", "0"],
         &["segment", SCENE],
         &["check"],
+        &["convert", CHECKPOINT],
     ] {
         let run = run(arguments);
         assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.err);
@@ -143,6 +148,55 @@ fn own_classes_come_from_a_file() {
     let info = run(&["info", &path("m.safetensors"), "--json"]).succeeds().json();
     assert_eq!(info["classes"][0]["name"], "pipe");
     assert_eq!(info["label_set"], "pipes");
+}
+
+#[test]
+fn a_checkpoint_becomes_a_model_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let output = path.to_str().unwrap();
+    let arguments =
+        ["convert", CHECKPOINT, "-o", output, "--licence", "CC0-1.0", "--grid", "0.05", "--dtype", "f16", "--json"];
+    let told = run(&arguments).succeeds().json();
+    assert_eq!(told["kind"], "a trainer's checkpoint");
+    assert_eq!(told["taken"].as_array().map(Vec::len), Some(46));
+    assert_eq!(told["missing"], serde_json::json!([]));
+    assert!(told["left_out"].as_array().unwrap().contains(&"optimizer".into()), "{told}");
+    let [direct, converted] = [CHECKPOINT, output].map(|file| run(&["info", file, "--json"]).succeeds().json());
+    assert_eq!((&converted["fault"], &converted["dtype"]), (&serde_json::Value::Null, &"f16".into()));
+    assert_eq!((&converted["licence"], &converted["grid_size"]), (&"CC0-1.0".into(), &0.05.into()));
+    assert_eq!((&direct["config"], &direct["dtype"]), (&converted["config"], &"f32".into()));
+
+    let text = run(&["convert", HEADLESS, "-o", output, "--classes", "scannet20"]).succeeds().text();
+    for part in ["a backbone alone", "2: seg_head.weight, seg_head.bias", "20 (scannet20)", "pointtpa train --model"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let value = run(&["info", output, "--json"]).succeeds().json();
+    assert!(value["fault"].as_str().unwrap().contains("2 missing: seg_head.weight"), "{value}");
+    assert_eq!(value["label_set"], "scannet20");
+    run(&["train", "--dry-run", "--model", output]).succeeds();
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let output = path.to_str().unwrap();
+    let classes = ["convert", CHECKPOINT, "-o", output, "--classes", "rooms"];
+    run(&classes).fails_with(2, "rooms has 21 classes, the head in tests/checkpoints/trainer.pth has 3");
+    run(&["segment", SCENE, "-o", output, "--model", HEADLESS, "--device", "cpu"])
+        .fails_with(1, "missing: seg_head.weight");
+    let config = folder.path().join("config.json");
+    fs::write(&config, "{\"num_classes\": 0}").unwrap();
+    let arguments = ["convert", CHECKPOINT, "-o", output, "--config", config.to_str().unwrap()];
+    run(&arguments).fails_with(2, "config.num_classes");
+    let bytes = fs::read(CHECKPOINT).unwrap();
+    let broken = folder.path().join("broken.pth");
+    fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
+    run(&["convert", broken.to_str().unwrap(), "-o", output]).fails_with(1, "damaged zip archive");
+    fs::write(&broken, "no checkpoint at all").unwrap();
+    run(&["info", broken.to_str().unwrap()]).fails_with(1, "or a PyTorch checkpoint (.pth, .pt, .ckpt)");
+    assert!(!path.exists());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
 
 use super::bench::arguments::Bench;
+use super::convert::arguments::Convert;
 use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
 use super::render::arguments::Render;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Check(Check),
     Info(Info),
     Init(Init),
+    Convert(Convert),
     Synth(Synth),
     Render(Render),
     Bench(Bench),
@@ -100,7 +102,7 @@ pub(crate) struct Segment {
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
 
-    /// The model file [default: the one built into the program]
+    /// The model file, or a PyTorch checkpoint [default: the one built into the program]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use pointtpa::model::adapter_file::{AdapterFile, is_adapter_file};
+use pointtpa::model::checkpoint::starts_like_a_checkpoint;
 use pointtpa::model::parameters::{Role, count, count_role};
 use pointtpa::model::tensor_file::TensorFile;
 use pointtpa::model::weights::{ModelFile, ModelInfo};
@@ -28,7 +29,10 @@ fn from_file(path: &Path) -> Outcome<(String, Value)> {
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(read)?;
     // A damaged model file is still best described by the reader of model files.
-    if starts_like_a_model(&start) || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
+    let ends_like_a_model = path
+        .extension()
+        .is_some_and(|end| ["safetensors", "pth", "pt", "ckpt"].iter().any(|name| end.eq_ignore_ascii_case(name)));
+    if starts_like_a_model(&start) || ends_like_a_model {
         return about_tensors(TensorFile::open(path)?);
     }
     Ok(about_scan(&scan::read(path)?))
@@ -50,7 +54,7 @@ fn from_stdin() -> Outcome<(String, Value)> {
 
 /// A safetensors file starts with the length of its header, eight bytes, and the header is a JSON object.
 fn starts_like_a_model(bytes: &[u8]) -> bool {
-    bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4]
+    bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4] || starts_like_a_checkpoint(bytes)
 }
 
 fn about_scan(scan: &scan::Scan) -> (String, Value) {

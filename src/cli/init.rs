@@ -61,7 +61,8 @@ fn labels(command: &Init) -> Outcome<LabelSet> {
     Ok(LabelSet::find(command.classes.as_deref().unwrap_or(default))?)
 }
 
-fn dtype(storage: Storage) -> Dtype {
+/// The type of a storage.
+pub(crate) fn dtype(storage: Storage) -> Dtype {
     match storage {
         Storage::F32 => Dtype::F32,
         Storage::F16 => Dtype::F16,

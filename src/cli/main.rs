@@ -9,6 +9,7 @@ mod bench;
 mod chart;
 mod check;
 mod choice;
+mod convert;
 mod eval;
 mod exit;
 mod info;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         Command::Bench(command) => bench::run(&arguments.global, command),
         Command::Check(command) => check::run(&arguments.global, command),
+        Command::Convert(command) => convert::run(&arguments.global, command),
         Command::Eval(command) => eval::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),

@@ -198,7 +198,7 @@ impl AdapterFile {
             Err(Error::Model { path: tensors.path().to_owned(), problem, advice: advice.to_owned() })
         };
         let (Some(part), Some(base)) = (tensors.metadata(ADAPTER), tensors.metadata(BASE)) else {
-            let problem = "is a safetensors file without an `adapter` and its `base` in the metadata".to_owned();
+            let problem = "has no `adapter` and its `base` in its metadata".to_owned();
             return refuse(
                 problem,
                 "Give a file that `pointtpa train --adapter-only` wrote; a whole model goes to `--model`",

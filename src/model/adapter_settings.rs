@@ -12,9 +12,9 @@ const DEFAULT_RANKS: (usize, usize) = (4, 16);
 /// Width of a bottleneck per default rank: 64 beside a rank of 16, as published.
 const WIDTH_PER_RANK: usize = 4;
 /// Bases per stage of the released adapters.
-const RELEASED_BASES: [usize; 5] = [4, 4, 2, 2, 2];
+pub(super) const RELEASED_BASES: [usize; 5] = [4, 4, 2, 2, 2];
 /// Groups per stage of the released adapters.
-const RELEASED_GROUPS: [usize; 5] = [200, 100, 50, 20, 10];
+pub(super) const RELEASED_GROUPS: [usize; 5] = [200, 100, 50, 20, 10];
 
 /// What is said about an adapter; the rest follows from the network, see [`AdapterChoice`].
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,6 +6,7 @@ pub mod adapter_file;
 pub mod adapter_settings;
 mod block;
 pub mod bundled;
+pub mod checkpoint;
 pub mod config;
 mod context;
 mod delta;

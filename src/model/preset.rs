@@ -80,6 +80,14 @@ impl Config {
             Preset::Rooms => rooms(),
         };
         let trained = settings.configure(&mut backbone, adapter)?;
+        let config = Self::around(backbone, trained, num_classes);
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// A backbone with a head and the published losses; of a backbone with an adapter, `trained` is what the names of the
+    /// adapter's parameters have in common.
+    pub(super) fn around(backbone: Backbone, trained: Option<&str>, num_classes: usize) -> Self {
         let mut config = Self {
             num_classes,
             backbone,
@@ -92,8 +100,7 @@ impl Config {
             ..Self::default()
         };
         config.backbone_out_channels = config.head_channels();
-        config.validate()?;
-        Ok(config)
+        config
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Opening reads the header only, checks it against the size of the file, and leaves the data where it is; so a
 //! model on its way to a device is never in memory twice. Layout: header length (u64, little endian), header
-//! (JSON: name, type, shape and byte range of every tensor, and the text map `__metadata__`), data.
+//! (JSON: name, type, shape and byte range of every tensor, and the text map `__metadata__`), data. A PyTorch
+//! checkpoint, told apart by its first bytes, is read in the same way ([`super::checkpoint`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use half::{bf16, f16};
 use safetensors::tensor::Metadata;
 
+use super::checkpoint::{self, Checkpoint, starts_like_a_checkpoint};
 use crate::{Error, Result};
 
 /// Bytes of the number that starts the file.
@@ -63,6 +65,7 @@ pub struct TensorFile {
     data_start: u64,
     metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, Entry>,
+    checkpoint: Option<Checkpoint>,
 }
 
 #[derive(Debug)]
@@ -77,12 +80,15 @@ struct Entry {
 enum Place {
     /// In the source, behind the header.
     Source { offset: u64, bytes: usize },
+    /// In the source, with gaps or in another order: elements from one index of a dimension to the next.
+    Strided { offset: u64, bytes: usize, strides: Vec<usize> },
     /// In a tensor that was laid over it.
     Over(Vec<u8>),
 }
 
+/// What is read from.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
     File(Mutex<File>),
     Memory(Cow<'static, [u8]>),
 }
@@ -254,7 +260,8 @@ impl TensorFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read, [`Error::Model`] if it is not a complete safetensors file.
+    /// [`Error::Io`] if it cannot be read, [`Error::Model`] if it is not a complete safetensors file or checkpoint, or a
+    /// checkpoint that holds more than data.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { action: "open", path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
@@ -268,7 +275,7 @@ impl TensorFile {
     /// Reads a file that is in memory; `name` stands for its path in messages.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is not a complete safetensors file.
+    /// [`Error::Model`] as [`TensorFile::open`].
     pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
@@ -283,6 +290,7 @@ impl TensorFile {
             data_start: 0,
             metadata: BTreeMap::new(),
             tensors: BTreeMap::new(),
+            checkpoint: None,
         }
     }
 
@@ -290,7 +298,9 @@ impl TensorFile {
         let malformed = |problem: String| Error::Model {
             path: path.clone(),
             problem,
-            advice: "Give a complete .safetensors file, for example one written by `pointtpa init`".to_owned(),
+            advice: "Give a complete .safetensors file, for example one written by `pointtpa init`, or a PyTorch \
+                     checkpoint (.pth, .pt, .ckpt)"
+                .to_owned(),
         };
         let read = |offset, bytes| {
             source.read(offset, bytes).map_err(|source| Error::Io { action: "read", path: path.clone(), source })
@@ -299,6 +309,11 @@ impl TensorFile {
             return Err(malformed(format!("has {length} bytes, too few for a safetensors file")));
         }
         let first = read(0, LENGTH_BYTES as usize)?;
+        // The length of a header may start like a pickle; then it ends in zeros, and the header follows.
+        if starts_like_a_checkpoint(&first) && !(first[4..] == [0; 4] && read(8, length.min(9) as usize - 8)? == *b"{")
+        {
+            return Self::from_checkpoint(path, source, length);
+        }
         let header_bytes = first.iter().rev().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
         if header_bytes > length - LENGTH_BYTES || header_bytes > MAX_HEADER_BYTES {
             return Err(malformed(format!(
@@ -320,7 +335,21 @@ impl TensorFile {
         });
         let tensors = tensors.collect();
         let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-        Ok(Self { path, source, data_start, metadata, tensors })
+        Ok(Self { path, source, data_start, metadata, tensors, checkpoint: None })
+    }
+
+    fn from_checkpoint(path: PathBuf, source: Source, length: u64) -> Result<Self> {
+        let (checkpoint, placed) = checkpoint::read(&path, &source, length)?;
+        let tensors = placed.into_iter().map(|(name, tensor)| {
+            let (offset, bytes) = (tensor.offset, tensor.bytes);
+            let place = match tensor.strides {
+                None => Place::Source { offset, bytes },
+                Some(strides) => Place::Strided { offset, bytes, strides },
+            };
+            (name, Entry { shape: tensor.shape, dtype: tensor.dtype, place })
+        });
+        let tensors = tensors.collect();
+        Ok(Self { path, source, data_start: 0, metadata: BTreeMap::new(), tensors, checkpoint: Some(checkpoint) })
     }
 
     /// The same file with `tensors` laid over it: they stand in the place of those of their names, or beside them. What
@@ -336,6 +365,17 @@ impl TensorFile {
     /// Where it came from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the file says of itself if it is a PyTorch checkpoint. Its tensors then have the names that they have in a
+    /// model file.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Puts a text into the metadata.
+    pub(super) fn set_metadata(&mut self, key: &str, text: String) {
+        self.metadata.insert(key.to_owned(), text);
     }
 
     /// The text under `key` in the header's metadata.
@@ -367,6 +407,7 @@ impl TensorFile {
     pub fn byte_length(&self, name: &str) -> Option<usize> {
         self.tensors.get(name).map(|entry| match &entry.place {
             Place::Source { bytes, .. } => *bytes,
+            Place::Strided { .. } => entry.shape.iter().product::<usize>() * (entry.dtype.bitsize() / 8),
             Place::Over(bytes) => bytes.len(),
         })
     }
@@ -382,12 +423,16 @@ impl TensorFile {
         let entry = self.tensors.get(name).ok_or_else(|| unusable(format!("has no tensor {name}")))?;
         let dtype = Dtype::from_safetensors(entry.dtype)
             .ok_or_else(|| unusable(format!("holds {name} as {}, which is not supported", entry.dtype)))?;
+        let source = |offset: u64, bytes| {
+            let failed = |source| Error::Io { action: "read", path: self.path.clone(), source };
+            self.source.read(self.data_start + offset, bytes).map_err(failed)
+        };
         let bytes = match &entry.place {
             Place::Over(bytes) => bytes.clone(),
-            Place::Source { offset, bytes } => self
-                .source
-                .read(self.data_start + offset, *bytes)
-                .map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })?,
+            Place::Source { offset, bytes } => source(*offset, *bytes)?,
+            Place::Strided { offset, bytes, strides } => {
+                checkpoint::gather(&source(*offset, *bytes)?, dtype.size(), &entry.shape, strides)
+            }
         };
         Ok(HostTensor { name: name.to_owned(), shape: entry.shape.clone(), dtype, bytes })
     }
@@ -396,7 +441,7 @@ impl TensorFile {
 impl Source {
     /// Reads `length` bytes at `offset`. The caller has checked both against the size of the source, so `length`
     /// may size an allocation.
-    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         match self {
             Self::File(file) => {
                 // A reader that panicked leaves only the position behind, and every read sets it.

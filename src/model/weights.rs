@@ -4,13 +4,14 @@
 //! a list of `{"id", "name", "color"}`) and `label_set` (its name), `grid_size` (metres), `features` (for example
 //! `coord,color,normal`), `licence`, `provenance`, `note`. Only `config` is required. Parameters are the tensors
 //! whose names start with `backbone.` or `seg_head.`; others (the recorded steps in a golden file) are not
-//! looked at.
+//! looked at. A PyTorch checkpoint has no such metadata: its configuration is deduced from its weights.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::adapter_file::is_adapter_file;
+use super::checkpoint::config_from_shapes::deduced;
 use super::config::Config;
 use super::tensor_file::{Dtype, HostTensor, TensorFile};
 use crate::scan::LabelSet;
@@ -214,6 +215,9 @@ impl ModelFile {
     /// # Errors
     /// [`Error::Model`] as [`ModelFile::open`].
     pub fn from_tensors(tensors: TensorFile) -> Result<Self> {
+        if tensors.checkpoint().is_some() {
+            return Self::from_checkpoint(tensors, None);
+        }
         let Some(config) = tensors.metadata(key::CONFIG) else {
             if is_adapter_file(&tensors) {
                 return Err(Error::Model {
@@ -231,6 +235,23 @@ impl ModelFile {
         let in_file = |error| in_file(tensors.path(), error);
         let config = Config::from_json(config).map_err(in_file)?;
         let info = ModelInfo::from_metadata(&tensors, &config).map_err(in_file)?;
+        Ok(Self { tensors, config, info })
+    }
+
+    /// The model in a PyTorch checkpoint. Its configuration is `config`, or what can be deduced from its tensors; what they
+    /// cannot say follows the published models, and the note lists it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for tensors of another network, or a configuration that does not hold together.
+    pub fn from_checkpoint(mut tensors: TensorFile, config: Option<Config>) -> Result<Self> {
+        let (config, note) = match config {
+            Some(config) => (config, "The configuration was given with the checkpoint.".to_owned()),
+            None => deduced(&tensors).map_err(|error| in_file(tensors.path(), error))?,
+        };
+        let name = tensors.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        tensors.set_metadata(key::PROVENANCE, format!("PyTorch checkpoint {name}"));
+        tensors.set_metadata(key::NOTE, note);
+        let info = ModelInfo::from_metadata(&tensors, &config).map_err(|error| in_file(tensors.path(), error))?;
         Ok(Self { tensors, config, info })
     }
 

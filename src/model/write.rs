@@ -52,16 +52,31 @@ pub fn write_model_to(
     config: &Config,
     info: &ModelInfo,
     dtype: Dtype,
+    tensor: impl FnMut(&Parameter) -> Result<HostTensor>,
+) -> Result<()> {
+    write_parameters_to(writer, config, info, dtype, &config.parameters(), tensor)
+}
+
+/// As [`write_model_to`], with these of the model's parameters alone: a model that lacks the others, which a training can
+/// start at random.
+///
+/// # Errors
+/// As [`write_model`].
+pub fn write_parameters_to(
+    writer: &mut impl Write,
+    config: &Config,
+    info: &ModelInfo,
+    dtype: Dtype,
+    parameters: &[Parameter],
     mut tensor: impl FnMut(&Parameter) -> Result<HostTensor>,
 ) -> Result<()> {
     let io = |source| Error::Io { action: "write", path: std::path::PathBuf::new(), source };
     config.validate()?;
     info.validate(config)?;
-    let parameters = config.parameters();
-    let header = header(config, info, dtype, &parameters)?;
+    let header = header(config, info, dtype, parameters)?;
     writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     writer.write_all(header.as_bytes()).map_err(io)?;
-    for parameter in &parameters {
+    for parameter in parameters {
         let values = tensor(parameter)?;
         let length = parameter.elements().checked_mul(values.dtype.size() as u64);
         if values.shape != parameter.shape || length != Some(values.bytes.len() as u64) {
