@@ -63,6 +63,7 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
                 return Err(format!("shaders/{kernel}.wgsl: variant {} has other Params than the first", variant.name));
             }
             params.get_or_insert(module.params);
+            let source = without_comments(&source);
             let ident = variant.name.to_uppercase();
             writeln!(table, "    /// Permutation `{}`.", variant.name).unwrap();
             writeln!(
@@ -87,6 +88,12 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
     )
     .unwrap();
     Ok(table)
+}
+
+/// What a browser has to load of a shader: its lines without comments and indentation. They keep their numbers.
+fn without_comments(source: &str) -> String {
+    // WGSL has no texts in which two slashes could stand, and block comments are not used.
+    source.lines().map(|line| line.split("//").next().unwrap_or_default().trim().to_owned() + "\n").collect()
 }
 
 struct Permutation {

@@ -114,6 +114,11 @@ async function shot(page, name) {
 
 /** No violation of WCAG 2.2 AA, nor of what axe calls best practice. */
 async function accessible(page, where) {
+  // A colour on its way to another one has the contrast of neither.
+  await page.evaluate(() => {
+    const passing = document.getAnimations().filter(({ effect }) => effect.getTiming().iterations !== Infinity);
+    return Promise.allSettled(passing.map(({ finished }) => finished));
+  });
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document));
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join(' | ')}`);
