@@ -38,15 +38,19 @@ let browser;
 before(async () => {
   if (SHOTS) mkdirSync(SHOTS, { recursive: true });
   host = await serve(FOLDER, { '/embedder.html': embedder });
-  browser = await chromium.launch({
+  browser = await launch(['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']);
+});
+
+/** A browser that draws on the CPU. */
+function launch(more) {
+  return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--enable-unsafe-webgpu',
-      '--use-webgpu-adapter=swiftshader',
+      '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', ...more,
     ],
   });
-});
+}
 
 after(async () => {
   await browser?.close();
@@ -54,8 +58,8 @@ after(async () => {
 });
 
 /** A page of its own, with what it complains about, asks the network for, and how long it was blocked. */
-async function visit(query = '', options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options });
+async function visit(query = '', options = {}, visitor = browser) {
+  const context = await visitor.newContext({ viewport: { width: 1280, height: 800 }, acceptDownloads: true, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const complaints = [];
@@ -517,6 +521,33 @@ if (!FAKE) {
       assert.ok(same >= 0.999, `${scene}: ${100 * same} % of the labels agree`);
       await context.close();
     }
+  });
+
+  test('in a browser without WebGPU it computes on the CPU', async () => {
+    const plain = await launch(['--disable-features=WebGPU,WebGPUService']);
+    try {
+      const { page, complaints } = await visit('sample=office', {}, plain);
+      assert.equal(await page.evaluate(() => navigator.gpu?.requestAdapter() ?? null), null);
+      await described(page);
+      assert.match(await text(page, '#plan'), /Computed on the CPU/);
+      await label(page);
+      assert.equal(await page.getAttribute('body', 'data-device'), 'cpu');
+      // Chromium says so itself when a page asks for an adapter.
+      assert.deepEqual(complaints.filter((text) => text !== 'Failed to create WebGPU Context Provider'), []);
+    } finally {
+      await plain.close();
+    }
+  });
+
+  test('a checkpoint of PyTorch is a model, too', async () => {
+    const { page, context, complaints } = await visit('sample=office');
+    await described(page);
+    await page.setInputFiles('#model-input', here('../../../tests/checkpoints/trainer.pth'));
+    await page.waitForFunction(() => document.querySelector('#model-name').textContent === 'trainer');
+    await described(page);
+    await label(page);
+    assert.deepEqual(complaints, []);
+    await context.close();
   });
 
   test('a scan too big for the memory there is is offered coarser voxels', async () => {
