@@ -58,6 +58,9 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
         let mut params: Option<Vec<reflect::Field>> = None;
         for variant in variants {
             let source = preprocess::preprocess(shaders, kernel, &variant.defines)?;
+            if source.contains("/*") {
+                return Err(format!("shaders/{kernel}.wgsl: block comments are not supported, use `//`"));
+            }
             let module = reflect::reflect(kernel, &variant.name, &source)?;
             if params.as_ref().is_some_and(|p| *p != module.params) {
                 return Err(format!("shaders/{kernel}.wgsl: variant {} has other Params than the first", variant.name));
@@ -92,7 +95,7 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
 
 /// What a browser has to load of a shader: its lines without comments and indentation. They keep their numbers.
 fn without_comments(source: &str) -> String {
-    // WGSL has no texts in which two slashes could stand, and block comments are not used.
+    // WGSL has no texts in which two slashes could stand, and block comments are refused.
     source.lines().map(|line| line.split("//").next().unwrap_or_default().trim().to_owned() + "\n").collect()
 }
 

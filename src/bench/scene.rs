@@ -43,8 +43,7 @@ struct Voxel {
 ///
 /// Whole rooms as a depth camera sees them, as few as have that many voxels of 2 cm, in voxels of the largest size that
 /// still gives as many; of those left over, the ones farthest from the middle of the first room's floor go. So a number
-/// says how finely one looks, and not how much of a room one looks at: what a scene is made of, and the work per voxel,
-/// is the same for small numbers and large ones. One number gives one scene, on every machine.
+/// says how finely one looks, and not how much of a room one looks at. One number gives one scene, on every machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     voxels: Vec<Voxel>,

@@ -7,7 +7,7 @@ use std::path::Path;
 use pointtpa::model::config::Config;
 use pointtpa::model::parameters::{Parameter, Role};
 use pointtpa::model::tensor_file::{Dtype, TensorFile};
-use pointtpa::model::weights::{ModelFile, ModelInfo};
+use pointtpa::model::weights::{Feature, ModelFile, ModelInfo};
 use pointtpa::model::write::write_parameters_to;
 use pointtpa::{Error, LabelSet};
 use serde_json::json;
@@ -130,9 +130,25 @@ fn described(command: &Convert, file: &ModelFile) -> Outcome<(Config, ModelInfo)
             )));
         }
     }
+    if let Some(features) = &command.features {
+        info.features = Feature::list(features)?;
+    }
     info.grid_size = command.grid.unwrap_or(info.grid_size);
+    info.note = file.tensors().checkpoint().map(|_| noted(command, &info)).or(info.note);
     info.licence = command.licence.clone().or(info.licence);
     Ok((config, info))
+}
+
+/// The note of a checkpoint's model, with what nothing says of its inputs.
+fn noted(command: &Convert, info: &ModelInfo) -> String {
+    let features: Vec<&str> = info.features.iter().map(|feature| feature.name()).collect();
+    let assumed = [
+        (command.features.is_none() && !features.is_empty()).then(|| format!("features = {}", features.join(","))),
+        command.grid.is_none().then(|| format!("grid_size = {} m", info.grid_size)),
+    ];
+    let assumed: Vec<String> = assumed.into_iter().flatten().collect();
+    let note = info.note.clone().unwrap_or_default();
+    if assumed.is_empty() { note } else { format!("{note} Assumed of its inputs: {}.", assumed.join("; ")) }
 }
 
 /// The type that all weights are stored in; f32 if there are several.
@@ -146,9 +162,12 @@ fn stored(file: &ModelFile) -> Dtype {
 fn told(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        names if names.len() <= TOLD => format!("{}: {}", names.len(), names.join(", ")),
         names => {
-            format!("{}: {} and {} more", names.len(), names[..TOLD].join(", "), names.len() - TOLD)
+            // They come from a file: a terminal must not obey them.
+            let first: Vec<String> = names.iter().take(TOLD).map(|name| name.escape_debug().to_string()).collect();
+            let more = names.len().saturating_sub(TOLD);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{}: {}{more}", names.len(), first.join(", "))
         }
     }
 }

@@ -49,6 +49,16 @@ pub enum Layers {
     Listed(Vec<usize>),
 }
 
+/// Points whose mean describes a patch of `low_rank`, where nothing is said: the attention's window.
+pub(super) fn default_window(backbone: &Backbone) -> usize {
+    backbone.enc_patch_size.first().copied().unwrap_or(1)
+}
+
+/// Points that share a delta of `low_rank`, where nothing is said: half of the window.
+pub(super) fn default_stride(backbone: &Backbone, window: usize) -> usize {
+    if window == 0 { default_window(backbone) } else { window }.div_ceil(2)
+}
+
 impl AdapterSettings {
     /// Gives a plain backbone an adapter, and returns what the names of the adapter's parameters have in common.
     ///
@@ -76,9 +86,8 @@ impl AdapterSettings {
             }
             AdapterChoice::LowRank => {
                 let layers = layers(&Layers::Last)?;
-                let attention = backbone.enc_patch_size.first().copied().unwrap_or(1);
-                let window = self.window.unwrap_or(attention);
-                let stride = self.stride.unwrap_or(if window == 0 { attention } else { window }.div_ceil(2));
+                let window = self.window.unwrap_or_else(|| default_window(backbone));
+                let stride = self.stride.unwrap_or_else(|| default_stride(backbone, window));
                 let hidden = self.hidden.unwrap_or(size);
                 backbone.adapter =
                     Some(AdapterConfig::LowRank { rank, alpha, hidden, window, stride, targets, layers });

@@ -96,6 +96,21 @@ impl Feature {
         [Self::Coord, Self::Color, Self::Normal].into_iter().find(|feature| feature.name() == name)
     }
 
+    /// The features in a list of names, `coord,color,normal`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another name.
+    pub fn list(text: &str) -> Result<Vec<Self>> {
+        let named = |name: &str| {
+            Self::from_name(name.trim()).ok_or_else(|| Error::Argument {
+                what: key::FEATURES.to_owned(),
+                problem: format!("'{}' is none of coord, color, normal", name.trim()),
+                advice: "Correct the model's metadata".to_owned(),
+            })
+        };
+        text.split(',').map(named).collect()
+    }
+
     /// The reference's inputs for a number of channels.
     fn guess(channels: usize) -> Vec<Self> {
         match channels {
@@ -166,14 +181,7 @@ impl ModelInfo {
             None => DEFAULT_GRID_SIZE,
         };
         let features = match file.metadata(key::FEATURES) {
-            Some(text) => text
-                .split(',')
-                .map(|name| {
-                    let name = name.trim();
-                    let unknown = || bad(key::FEATURES, format!("'{name}' is none of coord, color, normal"));
-                    Feature::from_name(name).ok_or_else(unknown)
-                })
-                .collect::<Result<_>>()?,
+            Some(text) => Feature::list(text)?,
             None => Feature::guess(config.backbone.in_channels),
         };
         let text = |key| file.metadata(key).map(str::to_owned);
@@ -245,7 +253,10 @@ impl ModelFile {
     /// [`Error::Model`] for tensors of another network, or a configuration that does not hold together.
     pub fn from_checkpoint(mut tensors: TensorFile, config: Option<Config>) -> Result<Self> {
         let (config, note) = match config {
-            Some(config) => (config, "The configuration was given with the checkpoint.".to_owned()),
+            Some(config) => {
+                config.validate()?;
+                (config, "The configuration was given with the checkpoint.".to_owned())
+            }
             None => deduced(&tensors).map_err(|error| in_file(tensors.path(), error))?,
         };
         let name = tensors.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

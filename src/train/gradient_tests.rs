@@ -141,7 +141,7 @@ fn what_is_trained_has_the_gradients_that_it_has_when_everything_is() {
         let (file, batch) = (model(adapter, true), batch(140, 3));
         for device in devices() {
             let gradients = |part| {
-                let mut trainer = Trainer::new(&device, &file, options(part, LossKind::CrossEntropy)).unwrap();
+                let trainer = Trainer::new(&device, &file, options(part, LossKind::CrossEntropy)).unwrap();
                 let slope = block_on(trainer.slope_of(&batch)).unwrap();
                 block_on(trainer.by_name(&slope.gradients)).unwrap()
             };
@@ -149,8 +149,9 @@ fn what_is_trained_has_the_gradients_that_it_has_when_everything_is() {
             for part in [Part::Head, Part::Decoder] {
                 let some = gradients(part);
                 assert!(some.len() < full.len() && some.keys().any(|name| name.contains(".enc.")));
-                some.iter()
-                    .for_each(|(name, gradient)| assert_eq!(gradient, &full[name], "{device:?} {part:?} {name}"));
+                for (name, gradient) in &some {
+                    assert_eq!(gradient, &full[name], "{device:?} {part:?} {name}");
+                }
             }
         }
     }

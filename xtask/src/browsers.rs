@@ -20,11 +20,12 @@ const NODE: (u32, u32) = (20, 19);
 
 /// Builds the page and tests it: with an engine that can be made to fail, with the real one on the CPU and on WebGPU.
 ///
-/// Without Node, which not every Rust programmer has, it says so and is content.
-pub(crate) fn test() -> Result<(), String> {
+/// Without Node, which not every Rust programmer has, it says so and is content, unless it is `required`.
+pub(crate) fn test(required: bool) -> Result<(), String> {
     if !has_node() {
-        println!("==> browsers: there is no Node {}.{} or newer, so the page is not tested", NODE.0, NODE.1);
-        return Ok(());
+        let problem = format!("there is no Node {}.{} or newer, so the page is not tested", NODE.0, NODE.1);
+        println!("==> browsers: {problem}");
+        return if required { Err(problem) } else { Ok(()) };
     }
     build()?;
     adapter::provide()?;

@@ -12,10 +12,11 @@ mod web;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-cargo xtask test       what CI runs: formatting, lints, all tests, the tests again on the portable tier.
+cargo xtask test       what CI runs first: formatting, lints, all tests, the tests again on the portable tier.
                        On Debian and its kin it first installs a software Vulkan driver if there is none.
 cargo xtask web        builds the page for browsers into web/dist/. It needs Node 20.19 or newer.
 cargo xtask browsers   builds the page and tries it in Chromium and Firefox, which it installs on Debian and its kin.
+                       Without Node it says so and is content, but not with --required.
 cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes an
                        hour and a half on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
 
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => suite::run_all(),
         ["web"] => web::build(),
-        ["browsers"] => browsers::test(),
+        ["browsers"] => browsers::test(false),
+        ["browsers", "--required"] => browsers::test(true),
         ["ablation", ref options @ ..] => ablation::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

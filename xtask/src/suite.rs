@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::adapter;
 use crate::step::{cargo, root, run, succeeds};
 
-/// Everything that CI runs, in order, up to the first failure.
+/// What CI runs of the library and the program, in order, up to the first failure.
 pub(crate) fn run_all() -> Result<(), String> {
     let start = Instant::now();
     provide_component("fmt", "rustfmt")?;

@@ -33,15 +33,19 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]` [default: unnamed]
+    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]` [default: those in IN, else unnamed]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,
 
-    /// Edge of the voxels that the model was trained on, in metres [default: 0.02]
+    /// Edge of the voxels that the model was trained on, in metres [default: that in IN, else 0.02]
     #[arg(long, value_name = "METRES", value_parser = length::<f64>)]
     pub(crate) grid: Option<f64>,
 
-    /// How the weights are stored [default: as in the checkpoint]
+    /// What the model reads of a point, in order: `coord,color,normal` [default: by the number of channels, 3, 6 or 9 of these]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) features: Option<String>,
+
+    /// How the weights are stored [default: as in IN, f32 if there are several]
     #[arg(long, value_enum)]
     pub(crate) dtype: Option<Storage>,
 

@@ -6,7 +6,7 @@ use std::io;
 
 use rawzip::{CompressionMethod, ReaderAt, ZipArchiveEntryWayfinder, ZipLocator};
 
-use super::fault::{Fault, STATE_DICT_ALONE};
+use super::fault::{Fault, STATE_DICT_ALONE, shown};
 use super::{Region, Source};
 
 /// What a zip file starts with.
@@ -16,6 +16,8 @@ const MAX_PICKLE_BYTES: u64 = 64 << 20;
 /// How far from its end a file is searched for the directory: a comment has up to 64 kB.
 const SEARCHED_BYTES: u64 = 1 << 17;
 const BUFFER_BYTES: usize = 1 << 18;
+/// The checkpoint of a large model's training has some thousand.
+const MAX_ENTRIES: usize = 1 << 18;
 
 /// The entries of a checkpoint.
 pub(super) struct Archive<'a> {
@@ -40,6 +42,9 @@ impl<'a> Archive<'a> {
         let mut listed = Vec::new();
         let mut names = zip.entries(&mut buffer);
         while let Some(entry) = names.next_entry().map_err(|error| broken(&error))? {
+            if listed.len() == MAX_ENTRIES {
+                return Err(Fault::refused(format!("has more than {MAX_ENTRIES} entries"), STATE_DICT_ALONE));
+            }
             let path = entry.file_path();
             let Ok(name) = std::str::from_utf8(path.as_bytes()) else { continue };
             let is_stored = entry.compression_method() == CompressionMethod::STORE && !entry.flags().is_encrypted();
@@ -86,20 +91,20 @@ impl<'a> Archive<'a> {
 
     /// Where the elements of a storage lie.
     pub(super) fn storage(&self, key: &str) -> Result<Region, Fault> {
-        self.find(&format!("data/{key}"))?.ok_or_else(|| Fault::damaged(format!("has no entry data/{key}")))
+        self.find(&format!("data/{key}"))?.ok_or_else(|| Fault::damaged(format!("has no entry data/{}", shown(key))))
     }
 
     fn find(&self, name: &str) -> Result<Option<Region>, Fault> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         if !entry.is_stored {
             return Err(Fault::refused(
-                format!("its entry {name} is compressed or encrypted"),
+                format!("its entry {} is compressed or encrypted", shown(name)),
                 "Unpack the archive and pack it without compression (`zip -0 -r`), or save it again with `torch.save`",
             ));
         }
         let (start, end) = self.zip.get_entry(entry.place).map_err(|error| broken(&error))?.compressed_data_range();
         let length = end.checked_sub(start).filter(|_| end <= self.zip.get_ref().length);
-        let passes = || Fault::damaged(format!("its entry {name} passes the end of the file"));
+        let passes = || Fault::damaged(format!("its entry {} passes the end of the file", shown(name)));
         Ok(Some(Region { offset: start, length: length.ok_or_else(passes)? }))
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 
 use super::Checkpoint;
-use crate::model::adapter_settings::{RELEASED_BASES, RELEASED_GROUPS};
+use crate::model::adapter_settings::{RELEASED_BASES, RELEASED_GROUPS, default_stride, default_window};
 use crate::model::config::{AdapterConfig, Backbone, Config, Curve, POINTTPA_BACKBONE, SngMode, Target};
 use crate::model::plan::basis_mix_layer;
 use crate::model::tensor_file::TensorFile;
@@ -35,6 +35,7 @@ pub(in crate::model) fn deduced(file: &TensorFile) -> Result<(Config, String)> {
     let mut config = Config::around(backbone, trained, num_classes.unwrap_or(1));
     let settings = file.checkpoint().and_then(|Checkpoint { settings, .. }| settings.as_ref());
     let own = settings.map(|settings| merge(&mut config, settings)).transpose()?.unwrap_or_default();
+    assume_patches(&mut config.backbone, &own, &mut assumed);
     assumed.retain(|(field, _)| !own.iter().any(|name| name == field));
     config.validate()?;
     let mut note = "Configuration deduced from the names and shapes of a checkpoint.".to_owned();
@@ -44,9 +45,6 @@ pub(in crate::model) fn deduced(file: &TensorFile) -> Result<(Config, String)> {
     if !assumed.is_empty() {
         let assumed: Vec<String> = assumed.into_iter().map(|(field, value)| format!("{field} = {value}")).collect();
         let _ = write!(note, " Assumed, as in the published models: {}.", assumed.join("; "));
-    }
-    if num_classes.is_none() {
-        note += " It has no head, so its classes are not known.";
     }
     Ok((config, note))
 }
@@ -67,7 +65,7 @@ fn refuse_mode_1(file: &TensorFile) -> Result<()> {
 /// Lays the fields of the checkpoint's own configuration over `config` and returns their names. What the weights
 /// themselves show stays as they show it.
 fn merge(config: &mut Config, settings: &serde_json::Map<String, Json>) -> Result<Vec<String>> {
-    const TAKEN: [&str; 17] = [
+    const TAKEN: [&str; 16] = [
         "order",
         "stride",
         "enc_num_head",
@@ -84,8 +82,10 @@ fn merge(config: &mut Config, settings: &serde_json::Map<String, Json>) -> Resul
         "enable_rpe",
         "param_list",
         "mode_list",
-        "adapter",
     ];
+    // Rank, targets and layers of an adapter are in its weights.
+    const OF_ADAPTER: [(&str, &str); 3] =
+        [("alpha", "adapter.alpha"), ("window", "adapter.window"), ("stride", "adapter.stride")];
     let whole = settings.get("backbone").and_then(Json::as_object);
     let fields = whole.unwrap_or(settings);
     let malformed = |e: serde_json::Error| crate::model::config::refuse("", &e.to_string());
@@ -99,8 +99,31 @@ fn merge(config: &mut Config, settings: &serde_json::Map<String, Json>) -> Resul
             names.push(name.clone());
         }
     }
+    for (field, name) in OF_ADAPTER {
+        let given = fields.get("adapter").and_then(|adapter| adapter.get(field));
+        if let (Some(value), Some(shown)) = (given, all["backbone"]["adapter"].get_mut(field)) {
+            *shown = value.clone();
+            names.push(name.to_owned());
+        }
+    }
     *config = Config::from_json(&all.to_string())?;
     Ok(names)
+}
+
+/// The patches of a `low_rank` adapter leave no trace in its weights; where the checkpoint does not say them, they follow the
+/// attention's windows, as those of a new adapter do.
+fn assume_patches(backbone: &mut Backbone, own: &[String], assumed: &mut Assumed) {
+    let said = |name: &str| own.iter().any(|own| own == name);
+    let defaults = backbone.clone();
+    let Some(AdapterConfig::LowRank { window, stride, .. }) = &mut backbone.adapter else { return };
+    if !said("adapter.window") {
+        *window = default_window(&defaults);
+        assumed.push(("adapter.window", format!("{window} points")));
+    }
+    if !said("adapter.stride") {
+        *stride = default_stride(&defaults, *window);
+        assumed.push(("adapter.stride", format!("{stride} points")));
+    }
 }
 
 /// A field and the value it is given without evidence.
@@ -157,6 +180,7 @@ impl Shapes<'_> {
             ("order", "z, z-trans, hilbert, hilbert-trans".to_owned()),
             ("stride", "2".to_owned()),
         ];
+        // As many as the constructor's other lists of the decoder have, which a network without one keeps.
         backbone.dec_patch_size = vec![WINDOW; stages.max(5) - 1];
         if !enc_mode {
             backbone.dec_depths = depths("dec", dec_channels.len());
@@ -266,7 +290,7 @@ impl Shapes<'_> {
         let (.., first) = found.first()?;
         let rank = self.size(first, 0).unwrap_or(1);
         let alpha = rank as f64;
-        assumed.push(("alpha of the adapter", format!("{alpha}, its rank")));
+        assumed.push(("adapter.alpha", format!("{alpha}, the rank")));
         let targets = TARGETS.map(|(target, _)| target).into_iter();
         let targets = targets.filter(|target| found.iter().any(|(_, other, _)| other == target)).collect();
         let mut layers: Vec<usize> = found.iter().map(|(layer, ..)| *layer).collect();
@@ -277,8 +301,8 @@ impl Shapes<'_> {
             return Some("lora");
         }
         let hidden = self.size(&first.replace("dpp.down.weight", "dpp.gen.0.weight"), 0).unwrap_or(1);
-        let (window, stride) = (WINDOW, WINDOW / 2);
-        assumed.push(("patches of the adapter", format!("{window} points every {stride}")));
+        // See `assume_patches`.
+        let (window, stride) = (0, 1);
         backbone.adapter = Some(AdapterConfig::LowRank { rank, alpha, hidden, window, stride, targets, layers });
         Some("dpp")
     }

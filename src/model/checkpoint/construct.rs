@@ -1,6 +1,6 @@
 //! The opcodes that would look something up or call it in Python: here they describe tensors, or end the machine.
 
-use super::fault::{Fault, STATE_DICT_ALONE};
+use super::fault::{Fault, STATE_DICT_ALONE, shown};
 use super::globals::{self, Global};
 use super::pickle::Machine;
 use super::value::{Object, Storage, Value, text};
@@ -154,8 +154,6 @@ fn global(module: &str, name: &str, start: usize) -> Result<Value, Fault> {
 }
 
 fn unknown(module: &str, name: &str, start: usize) -> Fault {
-    const SHOWN: usize = 100;
-    let shown = |text: &str| text.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
     let problem = format!(
         "byte {start} of the pickle: it asks for {}.{}, which is no data and was not run",
         shown(module),

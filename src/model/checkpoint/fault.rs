@@ -11,6 +11,12 @@ pub(super) const COMPLETE: &str = "Give the complete file, as `torch.save` wrote
 pub(super) const STATE_DICT_ALONE: &str =
     "Save the weights alone, `torch.save(model.state_dict(), FILE)`, with the program that made it, and give that";
 
+/// A name from a file as a message shows it: not too long, and nothing in it that a terminal would obey.
+pub(super) fn shown(name: &str) -> String {
+    const SHOWN: usize = 100;
+    name.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
+}
+
 /// Why a checkpoint cannot be read.
 #[derive(Debug)]
 pub(super) enum Fault {

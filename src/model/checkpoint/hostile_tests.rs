@@ -78,6 +78,15 @@ fn pickles_that_would_grow_are_stopped() {
     }
 }
 
+/// One text of the file that is listed as the key of many storages is not kept as often.
+#[test]
+fn a_storage_is_listed_once() {
+    let mut writer = Writer { pickle: Vec::new(), storages: vec![(4, vec![0; 16])] };
+    writer.raw(b"}").text("backbone.x").view("0", Dtype::F32, 4, 0, &[4], &[1]).raw(b"s");
+    let keys = [&b"\x80\x02](X\x01\x00\x00\x000q\x00"[..], &b"h\x00".repeat(500_000), b"e."].concat();
+    refused(open(writer.legacy_with_keys(&keys)), &["lists storage 0 twice"]);
+}
+
 /// Shapes without elements cost nothing, so their sizes may be anything.
 #[test]
 fn sizes_of_empty_tensors_are_no_trap() {
@@ -87,6 +96,11 @@ fn sizes_of_empty_tensors_are_no_trap() {
     writer.text("seg_head.weight").view("0", Dtype::F32, 0, 0, &[1 << 62, 0], &[1, 1]).raw(b"u");
     for bytes in layouts(&writer) {
         refused(open(bytes), &["config."]);
+    }
+    let mut deep = Writer { pickle: Vec::new(), storages: vec![(4, vec![])] };
+    deep.raw(b"}").text("backbone.x").view("0", Dtype::F32, 0, 0, &[1 << 62, 4, 0], &[0, 0, 0]).raw(b"s");
+    for bytes in layouts(&deep) {
+        refused(open(bytes), &["passes the end"]);
     }
 }
 

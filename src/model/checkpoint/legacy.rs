@@ -1,9 +1,9 @@
 //! Checkpoints of before PyTorch 1.6: pickles of a magic number, the version, the machine, the object and the keys of its
 //! storages, and then, for every key, the number of elements (i64) and the elements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::fault::{Fault, STATE_DICT_ALONE};
+use super::fault::{Fault, STATE_DICT_ALONE, shown};
 use super::pickle::{self, LEGACY_MAGIC_TEXT};
 use super::value::{Object, Pickle, Value};
 use super::{Region, Source};
@@ -66,8 +66,16 @@ pub(super) fn object(bytes: &[u8]) -> Result<(Pickle<'_>, Vec<String>, u64), Fau
     let Some(Object::List(list)) = keys.object(keys.root) else {
         return Err(Fault::damaged("has no list of its storages"));
     };
-    let names = list.iter().map(|&key| keys.text(key).map(str::to_owned));
-    let names = names.collect::<Option<Vec<String>>>().ok_or_else(|| Fault::damaged("a storage has no key"))?;
+    // Different texts of the file are no more than the file; one text could be listed a million times.
+    let mut listed = HashSet::new();
+    let mut names = Vec::new();
+    for &key in list {
+        let key = keys.text(key).ok_or_else(|| Fault::damaged("a storage has no key"))?;
+        if !listed.insert(key) {
+            return Err(Fault::damaged(format!("lists storage {} twice", shown(key))));
+        }
+        names.push(key.to_owned());
+    }
     Ok((object, names, (at + keys.end) as u64))
 }
 
@@ -89,15 +97,15 @@ pub(super) fn regions(
     for key in keys {
         let Some(storage) = known.get(key.as_str()) else {
             return Err(Fault::refused(
-                format!("storage {key} is never used, so its size is not known"),
+                format!("storage {} is never used, so its size is not known", shown(key)),
                 STATE_DICT_ALONE,
             ));
         };
-        let truncated = || Fault::damaged(format!("ends in the middle of storage {key}, at byte {length}"));
+        let truncated = || Fault::damaged(format!("ends in the middle of storage {}, at byte {length}", shown(key)));
         let offset = at.checked_add(8).filter(|&offset| offset <= length).ok_or_else(truncated)?;
         let count = source.read(at, 8)?.iter().rev().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
         if count != storage.elements {
-            let problem = format!("storage {key} has {count} elements, its description {}", storage.elements);
+            let problem = format!("storage {} has {count} elements, its description {}", shown(key), storage.elements);
             return Err(Fault::damaged(problem));
         }
         let bytes = count.checked_mul(super::element_bytes(storage.dtype));

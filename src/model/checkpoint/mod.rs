@@ -28,7 +28,7 @@ use serde_json::{Map, Value as Json};
 
 use super::tensor_file::Source;
 use crate::{Error, Result};
-use fault::Fault;
+use fault::{Fault, shown};
 use names::Taken;
 use value::{Object, Pickle};
 pub(super) use view::gather;
@@ -89,7 +89,9 @@ fn from_legacy(source: &Source, length: u64) -> Result<Content, Fault> {
     legacy::read_pickles(source, length, |bytes| {
         let (object, keys, start) = legacy::object(bytes)?;
         let regions = legacy::regions(source, length, &object, &keys, start)?;
-        placed(&object, |key| regions.get(key).copied().ok_or_else(|| Fault::damaged(format!("has no storage {key}"))))
+        placed(&object, |key| {
+            regions.get(key).copied().ok_or_else(|| Fault::damaged(format!("has no storage {}", shown(key))))
+        })
     })
 }
 
@@ -100,7 +102,7 @@ fn placed(pickle: &Pickle<'_>, storage: impl Fn(&str) -> Result<Region, Fault>) 
     let mut placed = BTreeMap::new();
     for (name, view) in tensors {
         let Some(Object::Storage(found)) = pickle.objects.get(view.storage as usize) else {
-            return Err(Fault::damaged(format!("{name} has no storage")));
+            return Err(Fault::damaged(format!("{} has no storage", shown(&name))));
         };
         let key = pickle.text(found.key).unwrap_or_default();
         let Region { offset, length } = match regions.get(key) {
@@ -110,12 +112,14 @@ fn placed(pickle: &Pickle<'_>, storage: impl Fn(&str) -> Result<Region, Fault>) 
         let size = element_bytes(view.dtype);
         let needed = found.elements.checked_mul(size);
         if needed.is_none_or(|needed| needed > length) {
-            let problem = format!("{name} lies in a storage of {} elements, which has {length} bytes", found.elements);
+            let problem =
+                format!("{} lies in a storage of {} elements, which has {length} bytes", shown(&name), found.elements);
             return Err(Fault::damaged(problem));
         }
         // Within the storage, so neither overflows.
         let (offset, bytes) = (offset + view.offset * size, view.span * size);
-        let bytes = usize::try_from(bytes).map_err(|_| Fault::damaged(format!("{name} has {bytes} bytes")))?;
+        let bytes =
+            usize::try_from(bytes).map_err(|_| Fault::damaged(format!("{} has {bytes} bytes", shown(&name))))?;
         let (shape, strides) = (view.shape.clone(), view.strides.clone());
         placed.insert(name, Placed { shape, dtype: view.dtype, offset, bytes, strides });
     }

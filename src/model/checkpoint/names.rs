@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use super::fault::Fault;
+use super::fault::{Fault, shown};
 use super::value::{Object, Pickle, Value};
 use super::view::View;
 use crate::model::weights::is_parameter;
@@ -43,7 +43,7 @@ pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
         match pickle.object(value) {
             Some(Object::Tensor(view)) => {
                 if found.insert(unwrapped(name), view).is_some() {
-                    let problem = format!("holds {} twice, with and without `module.`", unwrapped(name));
+                    let problem = format!("holds {} twice, with and without `module.`", shown(unwrapped(name)));
                     return Err(Fault::refused(problem, "Give a checkpoint of one model"));
                 }
             }
@@ -51,7 +51,7 @@ pub(super) fn take<'a>(pickle: &'a Pickle<'_>) -> Result<Taken<'a>, Fault> {
         }
     }
     if found.is_empty() {
-        let keys: Vec<String> = keys.keys().take(20).map(|key| key.chars().take(60).collect()).collect();
+        let keys: Vec<String> = keys.keys().take(20).map(|key| shown(key)).collect();
         let listed = if keys.is_empty() { String::new() } else { format!("; its keys are {}", keys.join(", ")) };
         return Err(Fault::refused(format!("holds no tensors by name{listed}"), ADVICE));
     }

@@ -2,7 +2,8 @@
 //!
 //! It knows the opcodes of protocols 0 to 5 that PyTorch writes and the names of [`super::globals`]; anything else ends
 //! it. It calls nothing and looks nothing up. What it may make is limited by number, and lengths in the file are compared
-//! with the file before they are used, so a hostile file costs no more than its size and some tens of megabytes.
+//! with the file before they are used, so a hostile file costs no more than its size and what a million values take, which
+//! is about a hundred megabytes.
 
 use std::collections::HashMap;
 use std::str;

@@ -96,14 +96,20 @@ impl Writer {
     }
 
     pub(super) fn legacy(&self) -> Vec<u8> {
+        let mut keys = Self::default();
+        keys.raw(b"\x80\x02](");
+        for key in 0..self.storages.len() {
+            keys.text(&key.to_string());
+        }
+        self.legacy_with_keys(keys.raw(b"e.").pickle.as_slice())
+    }
+
+    /// With a pickle of the storages' keys that need not be theirs.
+    pub(super) fn legacy_with_keys(&self, keys: &[u8]) -> Vec<u8> {
         let mut file = Self::default();
         file.raw(b"\x80\x02\x8a\x0a").raw(&super::pickle::LEGACY_MAGIC).raw(b".\x80\x02M\xe9\x03.\x80\x02}(");
         file.text("protocol_version").raw(b"M\xe9\x03").text("little_endian").raw(b"\x88u.\x80\x02");
-        file.raw(&self.pickle).raw(b".\x80\x02](");
-        for key in 0..self.storages.len() {
-            file.text(&key.to_string());
-        }
-        file.raw(b"e.");
+        file.raw(&self.pickle).raw(b".").raw(keys);
         for (size, bytes) in &self.storages {
             file.raw(&((bytes.len() / size) as u64).to_le_bytes()).raw(bytes);
         }

@@ -3,7 +3,7 @@
 use super::testing::Writer;
 use crate::Error;
 use crate::model::adapter_settings::AdapterSettings;
-use crate::model::config::{Backbone, Config, Curve};
+use crate::model::config::{AdapterConfig, Backbone, Config, Curve};
 use crate::model::preset::AdapterChoice;
 use crate::model::tensor_file::{Dtype, HostTensor, TensorFile};
 use crate::model::weights::{Missing, ModelFile};
@@ -159,7 +159,6 @@ fn the_student_of_a_pretraining_is_taken() {
         matches!(&error, Error::Weights { missing, .. } if missing == &["seg_head.weight", "seg_head.bias"]),
         "{error}"
     );
-    assert!(file.info().note.as_deref().unwrap_or_default().contains("no head"));
 }
 
 #[test]
@@ -182,6 +181,26 @@ fn a_published_backbone_brings_its_own_configuration() {
     contradicting.raw(b"}(").text("config").raw(b"}").text("enc_num_head").ints(&[3, 2]).raw(b"s");
     contradicting.text("state_dict").state_dict("", &bare).raw(b"u");
     refused(open(contradicting.zip()), &["config.backbone.enc_channels[0]"]);
+}
+
+/// Of an adapter's configuration what its weights do not show; the rest follows the windows that the checkpoint gives.
+#[test]
+fn a_configuration_in_the_checkpoint_says_how_its_adapter_is_used() {
+    let mut config = conventional(AdapterChoice::LowRank, false);
+    let tensors = weights(&config);
+    let bare = renamed(&tensors, |name| name.strip_prefix("backbone.").map(str::to_owned));
+    let mut writer = Writer::default();
+    writer.raw(b"}(").text("config").raw(b"}(").text("enc_patch_size").ints(&[64, 32]).text("adapter");
+    writer.raw(b"}(").text("rank").int(99).text("alpha").raw(b"G").raw(&3.0_f64.to_be_bytes()).raw(b"uu");
+    writer.text("state_dict").state_dict("", &bare).raw(b"u");
+    let file = open(writer.zip()).unwrap();
+    config.backbone.enc_patch_size = vec![64, 32];
+    let Some(AdapterConfig::LowRank { alpha, window, stride, .. }) = &mut config.backbone.adapter else { panic!() };
+    (*alpha, *window, *stride) = (3.0, 64, 32);
+    assert_eq!(file.config().backbone, config.backbone);
+    let note = file.info().note.clone().unwrap_or_default();
+    assert!(note.contains("gave adapter.alpha") || note.contains(", adapter.alpha"), "{note}");
+    assert!(!note.contains("adapter.alpha =") && note.contains("adapter.window = 64 points"), "{note}");
 }
 
 #[test]

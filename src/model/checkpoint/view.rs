@@ -39,24 +39,28 @@ impl View {
         let sizes = |numbers: &[i64]| numbers.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<usize>>>();
         let described = || format!("a tensor of size {shape:?}, strides {strides:?} and offset {offset}");
         if shape.len() != strides.len() || shape.len() > MAX_DIMENSIONS {
-            return Err(format!("{} is none that PyTorch writes", described()));
+            let (sizes, strides) = (shape.len(), strides.len());
+            return Err(format!("a tensor of {sizes} sizes and {strides} strides is none that PyTorch writes"));
         }
         let (Some(size), Some(steps), Ok(offset)) = (sizes(shape), sizes(strides), u64::try_from(offset)) else {
             return Err(format!("{} counts backwards", described()));
         };
+        let passes_the_end =
+            || format!("{} passes the end of its storage of {} elements", described(), storage.elements);
         let elements = size.iter().try_fold(1_u64, |product, &n| product.checked_mul(n as u64));
+        let elements = elements.ok_or_else(passes_the_end)?;
         let span = match elements {
-            Some(0) => Some(0),
+            0 => Some(0),
             _ => size.iter().zip(&steps).try_fold(1_u64, |sum, (&n, &step)| {
                 (n as u64 - 1).checked_mul(step as u64).and_then(|part| sum.checked_add(part))
             }),
         };
         let end = span.and_then(|span| span.checked_add(offset));
         if end.is_none_or(|end| end > storage.elements) {
-            return Err(format!("{} passes the end of its storage of {} elements", described(), storage.elements));
+            return Err(passes_the_end());
         }
         // Also bounds what reading it takes: never more than what is in the file.
-        if elements.is_none_or(|elements| elements > storage.elements) {
+        if elements > storage.elements {
             return Err(format!(
                 "{} repeats the {} elements of its storage; expanded tensors are not read",
                 described(),
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_does_not_lie_in_the_storage_is_refused() {
-        let cases: [(u64, i64, &[i64], &[i64]); 9] = [
+        let cases: [(u64, i64, &[i64], &[i64]); 10] = [
             (6, 1, &[3, 2], &[2, 1]),
             (6, -1, &[3], &[1]),
             (6, 0, &[-3], &[1]),
@@ -141,6 +145,7 @@ mod tests {
             (6, 0, &[i64::MAX, i64::MAX], &[i64::MAX, 1]),
             (6, i64::MAX, &[2], &[i64::MAX]),
             (6, 0, &[1 << 40], &[0]),
+            (6, 0, &[1 << 62, 4, 0], &[0, 0, 0]),
             (6, 0, &[1; 9], &[1; 9]),
         ];
         for (elements, offset, shape, strides) in cases {

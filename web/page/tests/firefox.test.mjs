@@ -172,7 +172,10 @@ const LOSING = `
   const create = GPUDevice.prototype.createCommandEncoder;
   let calls = 0;
   GPUDevice.prototype.createCommandEncoder = function (...options) {
-    if (++calls === 3 && losing) this.destroy();
+    if (++calls >= 3 && losing) {
+      losing = false;
+      this.destroy();
+    }
     return create.apply(this, options);
   };
 `;

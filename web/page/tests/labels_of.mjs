@@ -28,7 +28,9 @@ export function labelsOf(bytes) {
 
 /** What the native program says of a scan on the CPU; POINTTPA names the program. */
 export function nativeLabels(scan) {
-  const programs = [process.env.POINTTPA, join(TARGET, 'release/pointtpa'), join(TARGET, 'debug/pointtpa')];
+  const named = process.env.POINTTPA;
+  if (named && !existsSync(named)) throw new Error(`POINTTPA names ${named}, which is not there`);
+  const programs = [named, join(TARGET, 'release/pointtpa'), join(TARGET, 'debug/pointtpa')];
   const program = programs.find((path) => path && existsSync(path));
   if (!program) throw new Error('build the program first (cargo build --release), or name it with POINTTPA');
   const folder = mkdtempSync(join(tmpdir(), 'pointtpa-native-'));
