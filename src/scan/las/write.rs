@@ -6,8 +6,8 @@ use las::point::{Classification, Format};
 use las::{Builder, Color, Header, Point, Transform, Vector, Version, Vlr};
 use serde_json::{Value, json};
 
-use super::file::check_rows;
-use super::{LabelSet, PointCloud};
+use crate::scan::file::check_rows;
+use crate::scan::{LabelSet, PointCloud};
 use crate::{Error, Result};
 
 /// The codes that the specification leaves to users start here.
