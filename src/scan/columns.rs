@@ -124,7 +124,7 @@ impl Columns {
 
     /// Brings colours of any type to `0..=255`, and says where that was a guess.
     fn scale_colors(&mut self, warnings: &mut Vec<String>) {
-        if self.color_kind == ColorKind::Byte {
+        if !self.has[COLOR] || self.color_kind == ColorKind::Byte {
             return;
         }
         let ColorScale { highest, is_wide, broken } =

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::description::{Contents, Description};
 use super::format::{Format, READABLE};
 use super::kept::Kept;
+use super::las::write_las_with;
 use super::output::write_whole;
 use super::source::Source;
 use super::{LabelSet, PointCloud, gzip, pcd, ply, text};
@@ -26,7 +27,7 @@ pub struct Scan {
 /// What is kept of the file, by format.
 #[derive(Debug, Clone)]
 enum Original {
-    Ply(ply::Original),
+    Ply(Box<ply::Original>),
     /// What the cloud has no column for.
     Other(Vec<Kept>),
 }
@@ -62,6 +63,28 @@ impl Scan {
     ) -> Result<()> {
         let labels = self.checked(labels, confidence, set, recolor)?;
         self.write(&labels, out).map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
+    }
+
+    /// Writes what [`super::write_las`] writes, with the intensities and times of a scan that has them, to any stream.
+    ///
+    /// Returns how many points it left out, because their coordinates are not finite: LAS has no number for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] of the stream.
+    pub fn labelled_las_to(
+        &self,
+        out: &mut dyn Write,
+        labels: &[i32],
+        confidence: &[f32],
+        set: &LabelSet,
+        recolor: bool,
+    ) -> Result<usize> {
+        let kept: &[Kept] = match &self.original {
+            Original::Ply(_) => &[],
+            Original::Other(kept) => kept,
+        };
+        write_las_with(out, &self.cloud, kept, labels, confidence, set, recolor)
     }
 
     fn checked<'a>(
@@ -144,7 +167,7 @@ fn read_plain(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
     let (cloud, contents, kept) = match Format::of(path, &bytes) {
         Some(Format::Ply) => {
             let (cloud, contents, original) = ply::read(path, bytes)?;
-            return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(original) });
+            return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(Box::new(original)) });
         }
         Some(Format::Pcd) => pcd::read(path, &bytes)?,
         #[cfg(feature = "formats")]

@@ -34,6 +34,14 @@ impl Kept {
         self.values.get(size * index..size * (index + 1)).unwrap_or_default()
     }
 
+    /// The value of point `index`.
+    pub(crate) fn value(&self, index: usize) -> f64 {
+        match self.scalar {
+            Scalar::I64 | Scalar::U64 => Scalar::F64.read(self.bytes(index)),
+            scalar => scalar.read(self.bytes(index)),
+        }
+    }
+
     /// Whether no point has a value other than 0.
     #[cfg(any(test, feature = "formats"))]
     pub(crate) fn is_blank(&self) -> bool {
@@ -81,6 +89,7 @@ mod tests {
         }
         assert_eq!(time.bytes(2), 1e9f64.to_le_bytes());
         assert_eq!([flag.bytes(0), flag.bytes(1), flag.bytes(2)], [[1], [0xfd], [127]]);
+        assert_eq!([time.value(1), flag.value(1)], [-3.4, -3.0]);
         assert!(!time.is_blank() && flag.bytes(3).is_empty());
     }
 }

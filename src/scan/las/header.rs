@@ -77,7 +77,7 @@ impl Head {
             let user = record.user_id.split(|&byte| byte == 0).next().unwrap_or_default();
             match (user, record.record_id) {
                 (b"laszip encoded", 22_204) => self.laszip = Some(record.data),
-                (b"LASF_Spec", 4) => self.extras = extras(&record.data, &self.format, self.record),
+                (b"LASF_Spec", 4) => self.extras = extras(&record.data, self.format, self.record),
                 _ => {}
             }
         }
@@ -86,7 +86,7 @@ impl Head {
 }
 
 /// The values that the record of extra bytes describes, after the specification's table 24: 192 bytes each.
-fn extras(data: &[u8], format: &Format, record: usize) -> Vec<Extra> {
+fn extras(data: &[u8], format: Format, record: usize) -> Vec<Extra> {
     let mut offset = record - usize::from(format.extra_bytes);
     let mut extras = Vec::new();
     for description in data.chunks_exact(192) {

@@ -12,4 +12,5 @@ mod write;
 
 #[cfg(feature = "formats")]
 pub(crate) use read::read;
+pub(crate) use write::write_las_with;
 pub use write::{las_codes, write_las};

@@ -74,7 +74,7 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(PointCloud, Contents, V
 /// What the fields mean.
 struct Fields {
     /// The field of every slot, and the place of its value in a row.
-    fields: [Option<usize>; SLOTS],
+    of_slot: [Option<usize>; SLOTS],
     slots: [Option<usize>; SLOTS],
     /// The field with a packed colour, and its place in a row.
     packed: Option<(usize, usize)>,
@@ -96,7 +96,7 @@ impl Fields {
         };
         let packed = header.fields.iter().position(is_packed).filter(|_| of_fields[COLOR].is_none());
         Ok(Self {
-            fields: of_fields,
+            of_slot: of_fields,
             slots: of_fields.map(|field| field.map(|field| place(&header.fields, field))),
             packed: packed.map(|field| (field, place(&header.fields, field))),
         })
@@ -104,7 +104,7 @@ impl Fields {
 
     fn columns(&self, header: &Header) -> Columns {
         let mut has = self.slots.map(|slot| slot.is_some());
-        let scalar = |slot: usize| self.fields[slot].map(|field| header.fields[field].scalar);
+        let scalar = |slot: usize| self.of_slot[slot].map(|field| header.fields[field].scalar);
         let color_kind = match scalar(COLOR) {
             None | Some(Scalar::U8) => ColorKind::Byte,
             Some(scalar) if scalar.is_float() => ColorKind::Float,

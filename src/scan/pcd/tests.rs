@@ -101,8 +101,8 @@ fn ascii_takes_colours_as_integers_and_as_floats() {
     let scan = scan.unwrap();
     assert_eq!(scan.cloud.positions[2], [4.0, 5.0, 6.0]);
     assert!(!scan.cloud.is_finite(1));
-    // 4210800 as a float has the bits 0x4a808060.
-    assert_eq!(scan.cloud.colors, Some(vec![[128.0, 128.0, 96.0], [255.0, 0.0, 0.0], [0.0; 3]]));
+    // 4210800 as a float has the bits 0x4a8080e0.
+    assert_eq!(scan.cloud.colors, Some(vec![[128.0, 128.0, 224.0], [255.0, 0.0, 0.0], [0.0; 3]]));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn refusals_say_what_is_wrong_and_where() {
         refusal(head)
     };
     let cases = [
-        (with(xyz(2, "ascii"), b"1 2 3\n4 5\n"), "line 13: the line ends where field `z` is due"),
+        (with(xyz(2, "ascii"), b"1.00 2 3\n4 5\n"), "line 13: the line ends where field `z` is due"),
         (with(xyz(1, "ascii"), b"1 2 3 4\n"), "line 12: the line goes on with `4`"),
         (with(xyz(1, "ascii"), b"1 2 here\n"), "line 12: `here` is no number, as field `z` is"),
         (with(xyz(2, "ascii"), b"1 2 3.25690000\n"), "line 12: the file ends after 1 of 2 points"),

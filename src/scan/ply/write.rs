@@ -36,7 +36,8 @@ pub(crate) struct Fresh<'a> {
 }
 
 /// Writes binary little endian: x y z float (double where the cloud has an origin), then as there are red green blue uchar,
-/// nx ny nz float, what was kept, label int, and with labels that were given scalar_Classification and confidence float.
+/// nx ny nz float, what was kept, label int, and with labels that were given `scalar_Classification` and confidence
+/// float.
 pub(crate) fn write_fresh(fresh: &Fresh, out: &mut dyn Write) -> io::Result<()> {
     let Fresh { cloud, kept, set, labels } = fresh;
     let has_origin = cloud.origin != [0.0; 3];

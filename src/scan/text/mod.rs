@@ -86,7 +86,7 @@ fn is_content(line: &[u8]) -> bool {
     !line.is_empty() && !is_comment(line)
 }
 
-/// Whether a comment looks like names of columns, as CloudCompare and NumPy write them.
+/// Whether a comment looks like names of columns, as CloudCompare and `NumPy` write them.
 fn names_columns(comment: &[u8]) -> bool {
     Separator::of(comment).split(comment).any(|word| word.eq_ignore_ascii_case(b"x"))
 }
@@ -235,7 +235,9 @@ impl<'a> Rows<'a> {
         let mut kept = Vec::new();
         for (column, (_, values)) in keep(declared).into_iter().zip(&self.others) {
             if let Some(mut column) = column {
-                values.iter().for_each(|&value| column.push(value));
+                for &value in values {
+                    column.push(value);
+                }
                 kept.push(column);
             }
         }
