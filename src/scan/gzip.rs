@@ -58,8 +58,10 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::scan::read_bytes;
 
     fn packed(content: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -95,5 +97,31 @@ mod tests {
         let last = bytes.len() - 5;
         bytes[last] ^= 1;
         assert!(unpacked(&bytes).is_err(), "the checksum differs");
+    }
+
+    #[test]
+    fn a_scan_within_is_read_and_said_to_be_so() {
+        for (content, format) in [
+            (&b"ply\nformat ascii 1.0\nelement vertex 1\nproperty int x\nproperty int y\nproperty int z\nend_header\n1 2 3"[..],
+             "ply ascii, gzip'd"),
+            (b"1 2 3\n", "text separated by blanks: coordinates, gzip'd"),
+        ] {
+            let scan = read_bytes(Path::new("-"), packed(content)).unwrap();
+            assert_eq!(scan.describe().format, format);
+            assert_eq!(scan.cloud.positions, [[1.0, 2.0, 3.0]]);
+        }
+        let twice = read_bytes(Path::new("a.ply.gz"), packed(&packed(b"1 2 3\n"))).unwrap_err().to_string();
+        assert!(twice.contains("the content is no scan format known here"), "{twice}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_to_a_file_brings_the_reader_down(at: usize, byte: u8, cut in 0usize..64) {
+            let mut file = packed("0.5 1.5 2.5 10 20 30\n".repeat(50).as_bytes());
+            let index = at % file.len();
+            file[index] = byte;
+            file.truncate(file.len() - cut.saturating_sub(32));
+            let _ = read_bytes(Path::new("a.xyz.gz"), file);
+        }
     }
 }

@@ -31,6 +31,8 @@ pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub use format::{ENDINGS, ending, is_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
+#[cfg(feature = "formats")]
+pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
 pub use output::write_whole;
 pub use point_cloud::PointCloud;

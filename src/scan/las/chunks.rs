@@ -1,7 +1,6 @@
 //! Decompression of LAZ, by the crate `laz`, on files that have been checked to be what it takes for granted.
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use laz::{LasZipDecompressor, LazItemRecordBuilder, LazItemType, LazVlr};
 
@@ -11,6 +10,9 @@ use crate::scan::expansion;
 use crate::scan::source::Source;
 
 const ADVICE: &str = "The file is damaged or was cut short; copy it again, or unpack it with laszip or PDAL";
+/// The name of the thread that LAZ is unpacked on. A panic there is a damaged file, which is reported as an error: a program's
+/// panic hook may keep quiet about it.
+pub const LAZ_THREAD: &str = "laz";
 /// Points that are unpacked at once.
 const BATCH: u64 = 4096;
 /// Bytes of the offset that the points start with.
@@ -36,13 +38,27 @@ pub(super) fn unpack(source: &Source, head: &Head) -> Result<Vec<u8>> {
     if head.format.is_extended {
         check_layers(source, head, &vlr).map_err(|problem| wrong(&problem))?;
     }
-    // The decoder's tables are indexed by what it decodes, and it stops hard where damage leads it beyond them.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(source, head, vlr)));
-    match decoded {
-        Ok(Ok(records)) => Ok(records),
-        Ok(Err(error)) => Err(wrong(&format!("the compressed points make no sense: {error}"))),
-        Err(_) => Err(wrong("the compressed points make no sense")),
+    match apart(|| decode(source, head, vlr).map_err(|error| error.to_string())) {
+        Some(Ok(records)) => Ok(records),
+        Some(Err(error)) => Err(wrong(&format!("the compressed points make no sense: {error}"))),
+        None => Err(wrong("the compressed points make no sense")),
     }
+}
+
+/// What `work` gives, `None` if it panics. The decoder's tables are indexed by what it decodes, and it stops hard where damage
+/// leads it beyond them; on a thread of its own that is one more way to fail.
+#[cfg(not(target_arch = "wasm32"))]
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(LAZ_THREAD.to_owned()).spawn_scoped(scope, work);
+        thread.ok()?.join().ok()
+    })
+}
+
+/// In a browser there are no threads, and a panic ends the module.
+#[cfg(target_arch = "wasm32")]
+fn apart<T>(work: impl FnOnce() -> T) -> Option<T> {
+    Some(work())
 }
 
 fn decode(source: &Source, head: &Head, vlr: LazVlr) -> laz::Result<Vec<u8>> {
@@ -118,8 +134,9 @@ fn check_layers(source: &Source, head: &Head, vlr: &LazVlr) -> Result<(), String
         };
         let cut = || format!("the file ends within a chunk of compressed points, with {left} points to come");
         let count = number(0).filter(|&count| count > 0).ok_or_else(cut)?;
-        let size = (1..=layers).try_fold(0, |sum, index| Some(sum + number(index)? as usize)).ok_or_else(cut)?;
-        at = sizes + size_of::<u32>() * (1 + layers) + size;
+        let size =
+            (1..=layers).try_fold(0usize, |sum, index| sum.checked_add(number(index)? as usize)).ok_or_else(cut)?;
+        at = size.saturating_add(sizes + size_of::<u32>() * (1 + layers));
         if at > source.bytes.len() {
             return Err(cut());
         }

@@ -11,6 +11,8 @@ mod tests;
 mod write;
 
 #[cfg(feature = "formats")]
+pub use chunks::LAZ_THREAD;
+#[cfg(feature = "formats")]
 pub(crate) use read::read;
 pub(crate) use write::write_las_with;
 pub use write::{las_codes, write_las};
