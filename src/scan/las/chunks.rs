@@ -13,6 +13,8 @@ const ADVICE: &str = "The file is damaged or was cut short; copy it again, or un
 /// The name of the thread that LAZ is unpacked on. A panic there is a damaged file, which is reported as an error: a program's
 /// panic hook may keep quiet about it.
 pub const LAZ_THREAD: &str = "laz";
+/// The kind of compression without chunks, which the record begins with.
+const POINTWISE: u16 = 1;
 /// Points that are unpacked at once.
 const BATCH: u64 = 4096;
 /// Bytes of the offset that the points start with.
@@ -34,7 +36,10 @@ pub(super) fn unpack(source: &Source, head: &Head) -> Result<Vec<u8>> {
     if head.points == 0 {
         return Ok(Vec::new());
     }
-    check_chunk_table(source, head).map_err(|problem| wrong(&problem))?;
+    // The oldest files are one chunk without a table.
+    if !laszip.starts_with(&POINTWISE.to_le_bytes()) {
+        check_chunk_table(source, head).map_err(|problem| wrong(&problem))?;
+    }
     if head.format.is_extended {
         check_layers(source, head, &vlr).map_err(|problem| wrong(&problem))?;
     }
