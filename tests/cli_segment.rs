@@ -234,3 +234,35 @@ fn two_runs_are_equal_byte_for_byte() {
     }
     assert!(fs::read(bench.path("first.ply")).unwrap() == fs::read(bench.path("second.ply")).unwrap());
 }
+
+#[test]
+fn the_formats_of_a_folder_get_the_labels_that_ply_gets() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("scans")).unwrap();
+    let header = "VERSION .7\nFIELDS x y z rgb\nSIZE 4 4 4 4\nTYPE F F F U\nWIDTH 3\nHEIGHT 1\nPOINTS 3\nDATA ascii\n";
+    let packed = [(10 << 16) + (20 << 8) + 30, (40 << 16) + (50 << 8) + 60, (70 << 16) + (80 << 8) + 90];
+    let pcd = format!("{header}0 0 0 {}\n0.5 0 0 {}\n0 0.5 1 {}\n", packed[0], packed[1], packed[2]);
+    let scans = [
+        ("a.ply", TRIANGLE.to_owned()),
+        ("b.PCD", pcd),
+        ("c.txt", "0 0 0 10 20 30\n0.5 0 0 40 50 60\n0 0.5 1 70 80 90\n".to_owned()),
+        ("d.csv", "blue,green,red,z,y,x,time\n30,20,10,0,0,0,7\n60,50,40,0,0,0.5,8\n90,80,70,1,0.5,0,9\n".to_owned()),
+        ("notes.txt", "not a scan\n".to_owned()),
+    ];
+    for (name, content) in &scans {
+        bench.put(&format!("scans/{name}"), content);
+    }
+    let folder = bench.path("scans").display().to_string();
+    bench.segment(&[&folder], "out", &[]).succeeds();
+    assert_eq!(names(&bench.path("out")), ["a.ply", "b.ply", "c.ply", "d.ply"]);
+    let read = |name: &str| scan::read(&bench.path("out").join(name)).unwrap();
+    let of_ply = read("a.ply");
+    for name in ["b.ply", "c.ply", "d.ply"] {
+        assert_eq!(read(name).cloud, of_ply.cloud, "{name}");
+    }
+    assert!(read("d.ply").describe().properties.contains(&"time:int".to_owned()));
+    let clash = bench.put("scans/a.pcd", "");
+    bench.segment(&[&folder], "out", &[]).fails_with(2, "would both be written to");
+    bench.segment(&[&clash], "out.pcd", &[]).fails_with(2, "written as PLY or LAS");
+    bench.segment(&[&clash], "out.ply", &[]).fails_with(1, "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read");
+}

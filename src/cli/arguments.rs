@@ -81,11 +81,17 @@ pub(crate) enum Command {
 /// Label every point of scans
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The labelled file has every property of the input, in order, and with them `label` (int), `scalar_Classification`
-(float, the same value), `confidence` (float) and one comment per class. A name that ends in .las gives LAS 1.4
-instead: coordinates, colours, label, confidence and the class as each point's classification (floor is 2, ground; others
-from 64), and OUT.classes.json, a table of the codes. A batch goes on after a bad scan, lists the failures at the end and
-exits with the code of the first.
+The labelled file is PLY. It has every property of a PLY input, in order, of others what they say of their points, and
+with them `label` (int), `scalar_Classification` (float, the same value), `confidence` (float) and one comment per class.
+A name that ends in .las gives LAS 1.4 instead: coordinates, colours, intensity, label, confidence and the class as each
+point's classification (floor is 2, ground; others from 64), and OUT.classes.json, a table of the codes. In a folder, scans
+keep their names; endings that are not written (.pcd, .laz, .xyz, ...) become .ply.
+
+Text has a point per line, separated by blanks, commas or semicolons. The first line may name the columns; else 3 are
+x y z, 4 x y z intensity, 6 x y z r g b (or normals, if some are negative), 7 x y z intensity r g b, and 9 x y z r g b
+nx ny nz. Of a folder, texts are taken if there are such points in them.
+
+A batch goes on after a bad scan, lists the failures at the end and exits with the code of the first.
 
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
@@ -94,7 +100,7 @@ Examples:
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
 #[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
-    /// PLY files, folders of them, or patterns; `-` is standard input
+    /// Scans (PLY, PCD, LAS, LAZ, XYZ, CSV; also gzip'd), folders of them, or patterns; `-` is standard input
     #[arg(value_name = "IN", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
 

@@ -5,13 +5,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pointtpa::Error;
+use pointtpa::{Error, scan};
 
 use super::exit::{Failure, Outcome};
 use super::output::is_stdout;
 
-/// Ends of the names of scan files, which a folder is searched for.
-const READ: [&str; 1] = ["ply"];
 /// Ends of the names of the files that come out: no folder is called so by intention.
 const WRITTEN: [&str; 2] = ["ply", "las"];
 
@@ -37,6 +35,12 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
     let files: Vec<PathBuf> = found.into_iter().flat_map(|(files, _)| files).collect();
     if files.iter().filter(|file| is_stdout(file)).count() > 1 {
         return Err(Failure::usage("standard input (`-`) can be read only once"));
+    }
+    if !output.is_dir() && scan::ending(output).is_some() && !ends_in(output, &WRITTEN) {
+        return Err(Failure::usage(format!(
+            "labelled scans are written as PLY or LAS: give `{}` the ending .ply or .las",
+            output.display()
+        )));
     }
     if !several {
         // A folder takes the single file, too, under its own name.
@@ -83,12 +87,16 @@ fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        if ends_in(&path, &READ) && path.is_file() {
+        if scan::ending(&path).is_some() && path.is_file() && scan::is_scan(&path)? {
             files.push(path);
         }
     }
     files.sort();
-    if files.is_empty() { Err(nothing(folder, "the folder holds no .ply file")) } else { Ok(files) }
+    if files.is_empty() {
+        let endings: Vec<String> = scan::ENDINGS.iter().map(|ending| format!(".{ending}")).collect();
+        return Err(nothing(folder, &format!("the folder holds no scan ({})", endings.join(", "))));
+    }
+    Ok(files)
 }
 
 /// Whether a file's name ends in one of these, in capitals or not.
@@ -100,8 +108,19 @@ fn nothing(path: &Path, problem: &str) -> Failure {
     Failure { code: super::exit::BAD_INPUT, message: format!("{}: {problem}", path.display()) }
 }
 
-fn name(input: &Path) -> &OsStr {
-    if is_stdout(input) { OsStr::new("stdin.ply") } else { input.file_name().unwrap_or_else(|| OsStr::new("scan.ply")) }
+/// What a labelled scan is called in a folder: as the scan is, with the ending of PLY in place of one that is only read.
+fn name(input: &Path) -> PathBuf {
+    if is_stdout(input) {
+        return PathBuf::from("stdin.ply");
+    }
+    let name = PathBuf::from(input.file_name().unwrap_or_else(|| OsStr::new("scan.ply")));
+    match scan::ending(&name) {
+        None => name,
+        Some(_) if ends_in(&name, &WRITTEN) => name,
+        // Without `.gz`, because what comes out is not gzip'd.
+        Some(ending) if !ends_in(&name, &[ending]) => name.with_extension("").with_extension("ply"),
+        Some(_) => name.with_extension("ply"),
+    }
 }
 
 /// Refuses to write two scans to one file, or over an input.
@@ -157,10 +176,12 @@ mod tests {
     #[test]
     fn folders_and_patterns_stand_for_the_scans_in_them() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.ply", "a.PLY", "notes.txt", "labelled.las"] {
+        for name in ["b.ply", "a.PLY", "notes.txt", "c.pcd", "labelled.las", "d.csv.gz"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        for (argument, expected) in [("", vec!["a.PLY", "b.ply"]), ("*.ply", vec!["b.ply"])] {
+        fs::write(folder.path().join("points.txt"), "1 2 3\n").unwrap();
+        let all = vec!["a.PLY", "b.ply", "c.ply", "labelled.las", "points.ply"];
+        for (argument, expected) in [("", all), ("*.ply", vec!["b.ply"])] {
             let jobs = plan(&[folder.path().join(argument)], Path::new("out")).unwrap().jobs;
             let outputs: Vec<PathBuf> = jobs.into_iter().map(|job| job.output).collect();
             let expected: Vec<PathBuf> = expected.into_iter().map(|name| Path::new("out").join(name)).collect();
@@ -173,7 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_out_is_called_what_it_is() {
+        let names = ["a.pcd", "a.LAZ", "a.b.xyz", "a.las", "a.ply.gz", "a.PLY", "a.dat", "-"];
+        let outputs = names.map(|input| name(Path::new(input)));
+        let expected = ["a.ply", "a.ply", "a.b.ply", "a.las", "a.ply", "a.PLY", "a.dat", "stdin.ply"];
+        assert_eq!(outputs, expected.map(PathBuf::from));
+        let failure = plan(&paths(&["a.pcd"]), Path::new("out.laz")).unwrap_err();
+        assert_eq!(failure.code, super::super::exit::USAGE);
+        assert!(failure.message.contains("written as PLY or LAS"), "{}", failure.message);
+    }
+
+    #[test]
     fn two_scans_of_one_name_are_refused() {
+        assert!(plan(&paths(&["a/x.ply", "b/x.pcd"]), Path::new("out")).is_err());
         let failure = plan(&paths(&["a/x.ply", "b/x.ply"]), Path::new("out")).unwrap_err();
         assert_eq!(failure.code, super::super::exit::USAGE);
         assert!(failure.message.contains("a/x.ply and b/x.ply"), "{}", failure.message);

@@ -26,6 +26,13 @@ pub(crate) fn set_up(quiet: bool) {
     });
     logger.target(env_logger::Target::Pipe(Box::new(AboveBars)));
     logger.init();
+    // The library reports as an error what goes wrong on that thread.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(pointtpa::scan::LAZ_THREAD) {
+            hook(panic);
+        }
+    }));
 }
 
 /// From here on only warnings of the library are shown, unless `RUST_LOG` asks for more: what follows has been said.

@@ -172,7 +172,7 @@ impl Run<'_> {
         output::write_bytes(&job.output.with_extension("classes.json"), codes.as_bytes())?;
         let mut left_out = 0;
         output::write_whole(&job.output, |out| {
-            left_out = scan::write_las(out, &scan.cloud, labels, confidence, set, recolor)?;
+            left_out = scan.labelled_las_to(out, labels, confidence, set, recolor)?;
             Ok(())
         })?;
         let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");

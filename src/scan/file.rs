@@ -5,15 +5,16 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::description::{Contents, Description};
+use super::format::{Format, READABLE};
+use super::kept::Kept;
+use super::las::write_las_with;
 use super::output::write_whole;
 use super::source::Source;
-use super::{LabelSet, PointCloud, ply};
+use super::{LabelSet, PointCloud, gzip, pcd, ply, text};
 use crate::{Error, Result};
 
-/// How much of a file's beginning tells its format.
-const SIGNATURE_BYTES: u64 = 16;
-
-/// A scan in memory: its points, and the file they came from so that it can be written back unchanged.
+/// A scan in memory: its points, and what is to be written back of the file they came from: a PLY file whole, of others what
+/// is known of their points.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// One row per point of the file, in file order.
@@ -26,7 +27,9 @@ pub struct Scan {
 /// What is kept of the file, by format.
 #[derive(Debug, Clone)]
 enum Original {
-    Ply(ply::Original),
+    Ply(Box<ply::Original>),
+    /// What the cloud has no column for.
+    Other(Vec<Kept>),
 }
 
 impl Scan {
@@ -62,6 +65,28 @@ impl Scan {
         self.write(&labels, out).map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
     }
 
+    /// Writes what [`super::write_las`] writes, with the intensities and times of a scan that has them, to any stream.
+    ///
+    /// Returns how many points it left out, because their coordinates are not finite: LAS has no number for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] of the stream.
+    pub fn labelled_las_to(
+        &self,
+        out: &mut dyn Write,
+        labels: &[i32],
+        confidence: &[f32],
+        set: &LabelSet,
+        recolor: bool,
+    ) -> Result<usize> {
+        let kept: &[Kept] = match &self.original {
+            Original::Ply(_) => &[],
+            Original::Other(kept) => kept,
+        };
+        write_las_with(out, &self.cloud, kept, labels, confidence, set, recolor)
+    }
+
     fn checked<'a>(
         &self,
         labels: &'a [i32],
@@ -76,6 +101,10 @@ impl Scan {
     fn write(&self, labels: &ply::Labels, out: &mut dyn Write) -> io::Result<()> {
         match &self.original {
             Original::Ply(original) => ply::write_labelled(original, labels, out),
+            Original::Other(kept) => {
+                let fresh = ply::Fresh { cloud: &self.cloud, kept, set: labels.set, labels: Some(labels) };
+                ply::write_fresh(&fresh, out)
+            }
         }
     }
 }
@@ -96,8 +125,14 @@ pub(super) fn check_rows(cloud: &PointCloud, labels: &[i32], confidence: &[f32])
 
 /// Reads a scan file; `-` is standard input.
 ///
-/// The format is known by the file's content, whatever its name. PLY is read: ascii and binary of either byte order,
-/// points and meshes, properties of any type in any order.
+/// The format is known by the file's content, and only where that leaves it open by its name:
+///
+/// - PLY: ascii and binary of either byte order, points and meshes, properties of any type in any order.
+/// - PCD: ascii, binary and compressed, fields of any type in any order.
+/// - Text: a line per point, separated by blanks, commas or semicolons. A first line may name the columns; without one,
+///   three are x y z, four x y z intensity, six x y z and colours (or normals, if some are negative), seven x y z, intensity and
+///   colours, nine x y z, colours and normals.
+/// - With the feature `formats` LAS and LAZ, and each of these within gzip.
 ///
 /// # Errors
 ///
@@ -113,50 +148,57 @@ pub fn read(path: &Path) -> Result<Scan> {
     read_bytes(path, bytes)
 }
 
-/// Whether [`read`] would try a file: by its content, or by the name of a format that it knows.
-///
-/// # Errors
-///
-/// [`Error::Io`] when the file cannot be read.
-pub fn is_scan(path: &Path) -> Result<bool> {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ply")) {
-        return Ok(true);
-    }
-    let mut start = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(SIGNATURE_BYTES).read_to_end(&mut start));
-    read.map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
-    Ok(ply::is_ply(&start))
-}
-
 /// Reads a scan file that is in memory; `path` is what errors call it.
 ///
 /// # Errors
 ///
 /// As [`read`].
 pub fn read_bytes(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
-    if ply::is_ply(&bytes) {
-        let (cloud, contents, original) = ply::read(path, bytes)?;
-        return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(original) });
+    if gzip::is_gzip(&bytes) {
+        let mut scan = read_plain(path, gzip::unpack(&Source { path, bytes: &bytes })?)?;
+        scan.contents.format += ", gzip'd";
+        return Ok(scan);
     }
-    let problem = match bytes.as_slice() {
+    read_plain(path, bytes)
+}
+
+/// Reads a scan file that is not within another.
+fn read_plain(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
+    let (cloud, contents, kept) = match Format::of(path, &bytes) {
+        Some(Format::Ply) => {
+            let (cloud, contents, original) = ply::read(path, bytes)?;
+            return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(Box::new(original)) });
+        }
+        Some(Format::Pcd) => pcd::read(path, &bytes)?,
+        #[cfg(feature = "formats")]
+        Some(Format::Las) => super::las::read(path, &bytes)?,
+        Some(Format::Text) => text::read(path, &bytes)?,
+        _ => return Err(unknown(path, &bytes)),
+    };
+    Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Other(kept) })
+}
+
+fn unknown(path: &Path, bytes: &[u8]) -> Error {
+    let problem = match bytes {
         [] => "the file is empty".to_owned(),
-        [0x1f, 0x8b, ..] => "the file is gzip'd".to_owned(),
-        bytes if bytes.starts_with(b"LASF") => "this is a LAS or LAZ file".to_owned(),
+        bytes if bytes.starts_with(b"LASF") => "this is a LAS or LAZ file, which this build does not read".to_owned(),
         bytes if bytes.starts_with(b"ASTM-E57") => "this is an E57 file".to_owned(),
-        bytes if bytes.starts_with(b"# .PCD") || bytes.starts_with(b"VERSION") => "this is a PCD file".to_owned(),
         bytes => format!(
             "the content is no scan format known here (it starts `{}`)",
             bytes[..bytes.len().min(8)].escape_ascii()
         ),
     };
-    let source = Source { path, bytes: &bytes };
-    Err(source.error("byte 0", &problem, "PLY files can be read: unpack or convert it, for example with CloudCompare"))
+    let advice = format!("{READABLE}: convert it, for example with CloudCompare");
+    Source { path, bytes }.error("byte 0", &problem, &advice)
 }
 
-/// Writes the scan back, every property untouched and in order, with three more of its vertices: `int label`,
+/// Writes the scan back as PLY, every property untouched and in order, with three more of its vertices: `int label`,
 /// `float scalar_Classification` (the same value) and `float confidence`; and one comment per class,
 /// `comment class 0 wall 174 199 232`. Properties of these names that are there already keep their place and take
 /// the new values. The file appears whole or not at all; `-` is standard output.
+///
+/// A scan that was no PLY file becomes a binary one with coordinates, colours as bytes, normals, and what else was known of its
+/// points as properties of the same name.
 ///
 /// `labels`, `[n]`, are ids of `set`, -1 for points without a class; `confidence`, `[n]`, is in `0..=1`. With `recolor` the
 /// colours become those of the classes, black for points without.

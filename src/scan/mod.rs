@@ -1,26 +1,38 @@
 //! Scan files in, labelled scan files out.
 //!
-//! [`read`] recognises the format by its content and gives a [`Scan`]: a [`PointCloud`] and the file's own bytes, so that
-//! [`write_labelled`] can write them back unchanged with the labels added. A format is a module with a reader
-//! (path and bytes to cloud, contents and original) and a writer (original and labels to a stream), and an arm in
-//! `file.rs`.
+//! [`read`] recognises the format by its content and gives a [`Scan`]: a [`PointCloud`] and what [`write_labelled`] writes with
+//! the labels: a PLY file's own bytes, of other formats what they say of their points besides. A format is a module with a
+//! reader (path and bytes to cloud, contents and what is kept), a line in `format.rs`, and an arm in `file.rs`.
 
 pub(crate) mod color_scale;
+mod columns;
 mod description;
+#[cfg(feature = "formats")]
+mod expansion;
 mod file;
+mod format;
 mod guess;
+mod gzip;
+mod kept;
 mod label_set;
 mod las;
 mod mesh_normals;
+mod numbers;
 mod output;
+mod pcd;
 mod ply;
 mod point_cloud;
+mod scalar;
 mod source;
+mod text;
 
 pub use description::{Description, Element, NormalSource};
-pub use file::{Scan, is_scan, read, read_bytes, write_cloud, write_labelled};
+pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
+pub use format::{ENDINGS, ending, is_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
+#[cfg(feature = "formats")]
+pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
 pub use output::write_whole;
 pub use point_cloud::PointCloud;

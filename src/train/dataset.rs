@@ -197,7 +197,7 @@ impl Dataset {
         if surveys.is_empty() {
             return refuse(
                 "there is no scan here",
-                "Give labelled PLY files, or folders with coord.npy and segment.npy",
+                "Give labelled scans (PLY, for example), or folders with coord.npy and segment.npy",
             );
         }
         self.class_points = vec![0; self.options.labels.len()];

@@ -16,7 +16,7 @@ use crate::arguments::{AdapterName, Network};
 /// Train a model on labelled scans: an adapter on a base, a part of it, or all of it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DIR has labelled scans in train/ and, to validate on, in val/: PLY files with a label per point, or folders with
+DIR has labelled scans in train/ and, to validate on, in val/: files that `segment` reads with a label per point, or folders with
 coord.npy, color.npy, normal.npy and segment.npy.
 
 The recipe is the published one for ScanNet, scaled down: cross-entropy and Lovász loss, AdamW (weight decay 0.01),

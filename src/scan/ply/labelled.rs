@@ -7,9 +7,9 @@ use ply_rs_bw::ply::{Encoding, PropertyType, ScalarType};
 
 use super::Original;
 use super::header::{Declares, Element, size_of};
-use super::rows::Tokens;
 use super::write::class_comments;
 use crate::scan::LabelSet;
+use crate::scan::numbers::Tokens;
 
 /// What is written beside the points: one row per point of the file.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +66,15 @@ impl Given {
     }
 }
 
-struct Point {
-    label: i32,
-    confidence: f32,
-    color: [u8; 3],
+/// What labelling says of one point.
+pub(super) struct Point {
+    pub(super) label: i32,
+    pub(super) confidence: f32,
+    pub(super) color: [u8; 3],
 }
 
 impl Labels<'_> {
-    fn point(&self, index: usize) -> Point {
+    pub(super) fn point(&self, index: usize) -> Point {
         let label = self.ids.get(index).copied().unwrap_or(-1);
         // Points without a class are black, which no class is.
         let color = self.set.class(label).map_or([0; 3], |class| class.color);

@@ -3,9 +3,9 @@
 //! The file's bytes are kept with the places of its vertices, so that what is written equals what was read wherever
 //! the labels do not touch it: comments, unknown elements, the spelling of ascii numbers, the payload of a NaN.
 
-mod columns;
 mod header;
 mod labelled;
+mod roles;
 mod rows;
 mod write;
 
@@ -14,10 +14,10 @@ use std::path::Path;
 use ply_rs_bw::ply::{Encoding, PropertyType};
 
 pub(crate) use labelled::{Labels, write_labelled};
-pub(crate) use write::write_cloud;
+pub(crate) use write::{Fresh, write_cloud, write_fresh};
 
-use self::columns::{Columns, Roles};
 use self::header::{Element, Header};
+use self::roles::Roles;
 use self::rows::{Payload, Slot, Spans};
 use super::description::{Contents, NormalSource};
 use super::mesh_normals::{push_polygon, push_strip, vertex_normals};
@@ -50,13 +50,13 @@ pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<(PointCloud, Contents,
     let header = Header::parse(&source)?;
     let (vertex, roles) = point_element(&source, &header)?;
     let mut warnings = Vec::new();
-    let mut columns = Columns::new(&header.elements[vertex], &roles);
+    let mut columns = roles.columns(&header.elements[vertex]);
     let mut rows = Spans::Fixed { start: header.body, stride: 0, count: 0 };
     let mut faces = Faces::default();
     let mut payload = Payload::new(source, &header);
     for (index, element) in header.elements.iter().enumerate() {
         if index == vertex {
-            rows = payload.element(element, &roles.slots(element), true, &mut |row| columns.push(row))?;
+            rows = payload.element(element, &roles.slots(element), true, &mut |row| columns.push(&row.scalars))?;
         } else if let Some(slots) = Faces::slots(element, !roles.has_normals()) {
             let is_strip = element.name.eq_ignore_ascii_case("tristrips");
             let spans = payload.element(element, &slots, false, &mut |row| faces.push(&row.list, is_strip))?;

@@ -11,12 +11,11 @@ use ply_rs_bw::ply::{
 
 use super::header::{Element, Header};
 use crate::Result;
+use crate::scan::columns::SLOTS;
+use crate::scan::numbers::{Tokens, c_special, shown};
 use crate::scan::source::Source;
 
 const ADVICE: &str = "The file is damaged or was cut short; copy or export it again";
-
-/// How many scalar values of a row can be asked for.
-pub(crate) const SLOTS: usize = 10;
 
 /// The values of a row that someone asked for.
 #[derive(Debug, Clone, Default)]
@@ -309,28 +308,6 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Splits an ascii line at blanks.
-pub(crate) struct Tokens<'a> {
-    pub(crate) line: &'a [u8],
-    /// One past the last token taken.
-    pub(crate) at: usize,
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let blanks = self.line[self.at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let start = self.at + blanks;
-        let length = self.line[start..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-        if length == 0 {
-            return None;
-        }
-        self.at = start + length;
-        Some(&self.line[start..self.at])
-    }
-}
-
 /// A number as its type would hold it. Integers may be written as floats, and floats as C libraries print them.
 fn parse(token: &[u8], scalar: &ScalarType) -> Option<f64> {
     let text = std::str::from_utf8(token).ok()?;
@@ -339,21 +316,4 @@ fn parse(token: &[u8], scalar: &ScalarType) -> Option<f64> {
         ScalarType::Double => text.parse().ok().or_else(|| c_special(text)),
         _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
     }
-}
-
-/// What printf makes of NaN and infinity: `-nan(ind)`, `1.#QNAN`, `-1.#IND`, `1.#INF`.
-fn c_special(text: &str) -> Option<f64> {
-    let text = text.to_ascii_lowercase();
-    let (sign, text) = text.strip_prefix('-').map_or((1.0, text.as_str()), |text| (-1.0, text));
-    if text.starts_with("1.#inf") {
-        Some(sign * f64::INFINITY)
-    } else if text.starts_with("1.#") || text.starts_with("nan(") {
-        Some(f64::NAN)
-    } else {
-        None
-    }
-}
-
-fn shown(token: &[u8]) -> String {
-    String::from_utf8_lossy(token).chars().take(40).collect()
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use super::labelled::Labels;
+use crate::scan::kept::Kept;
 use crate::scan::{LabelSet, PointCloud};
 
 /// The comment lines that say which label is which class.
@@ -17,24 +19,30 @@ pub(crate) fn class_comments(set: &LabelSet, newline: &str) -> String {
     text
 }
 
-/// Writes a cloud as binary little endian: x y z float (double where the cloud has an origin), then as it has them
-/// red green blue uchar, nx ny nz float, label int.
+/// Writes a cloud with the columns it has.
 pub(crate) fn write_cloud(cloud: &PointCloud, set: &LabelSet, out: &mut dyn Write) -> io::Result<()> {
+    write_fresh(&Fresh { cloud, kept: &[], set, labels: None }, out)
+}
+
+/// What goes into a fresh file.
+pub(crate) struct Fresh<'a> {
+    pub(crate) cloud: &'a PointCloud,
+    /// What the scan's file said of its points besides.
+    pub(crate) kept: &'a [Kept],
+    /// The classes that the labels mean.
+    pub(crate) set: &'a LabelSet,
+    /// Labels in place of the cloud's own.
+    pub(crate) labels: Option<&'a Labels<'a>>,
+}
+
+/// Writes binary little endian: x y z float (double where the cloud has an origin), then as there are red green blue uchar,
+/// nx ny nz float, what was kept, label int, and with labels that were given `scalar_Classification` and confidence
+/// float.
+pub(crate) fn write_fresh(fresh: &Fresh, out: &mut dyn Write) -> io::Result<()> {
+    let Fresh { cloud, kept, set, labels } = fresh;
     let has_origin = cloud.origin != [0.0; 3];
-    let coordinate = if has_origin { "double" } else { "float" };
-    let mut header = "ply\nformat binary_little_endian 1.0\n".to_owned() + &class_comments(set, "\n");
-    let _ = writeln!(header, "element vertex {}", cloud.len());
-    let mut declare = |there: bool, kind: &str, names: &[&str]| {
-        for name in names.iter().filter(|_| there) {
-            let _ = writeln!(header, "property {kind} {name}");
-        }
-    };
-    declare(true, coordinate, &["x", "y", "z"]);
-    declare(cloud.colors.is_some(), "uchar", &["red", "green", "blue"]);
-    declare(cloud.normals.is_some(), "float", &["nx", "ny", "nz"]);
-    declare(cloud.labels.is_some(), "int", &["label"]);
-    header += "end_header\n";
-    out.write_all(header.as_bytes())?;
+    let recolored = labels.filter(|labels| labels.recolor);
+    out.write_all(header(fresh, has_origin, recolored.is_some(), set).as_bytes())?;
     let mut row = Vec::new();
     for (index, position) in cloud.positions.iter().enumerate() {
         row.clear();
@@ -45,16 +53,48 @@ pub(crate) fn write_cloud(cloud: &PointCloud, set: &LabelSet, out: &mut dyn Writ
                 row.extend(value.to_le_bytes());
             }
         }
-        if let Some(color) = cloud.colors.as_ref().and_then(|colors| colors.get(index)) {
+        if let Some(labels) = recolored {
+            row.extend(labels.point(index).color);
+        } else if let Some(color) = cloud.colors.as_ref().and_then(|colors| colors.get(index)) {
             row.extend(color.map(|value| value.round() as u8));
         }
         if let Some(normal) = cloud.normals.as_ref().and_then(|normals| normals.get(index)) {
             row.extend(normal.iter().flat_map(|value| value.to_le_bytes()));
         }
-        if let Some(label) = cloud.labels.as_ref().and_then(|labels| labels.get(index)) {
+        for column in *kept {
+            row.extend(column.bytes(index));
+        }
+        if let Some(labels) = labels {
+            let point = labels.point(index);
+            row.extend(point.label.to_le_bytes());
+            row.extend((point.label as f32).to_le_bytes());
+            row.extend(point.confidence.to_le_bytes());
+        } else if let Some(label) = cloud.labels.as_ref().and_then(|labels| labels.get(index)) {
             row.extend(label.to_le_bytes());
         }
         out.write_all(&row)?;
     }
     Ok(())
+}
+
+fn header(fresh: &Fresh, has_origin: bool, is_recolored: bool, set: &LabelSet) -> String {
+    let cloud = fresh.cloud;
+    let coordinate = if has_origin { "double" } else { "float" };
+    let mut header = "ply\nformat binary_little_endian 1.0\n".to_owned() + &class_comments(set, "\n");
+    let _ = writeln!(header, "element vertex {}", cloud.len());
+    let mut declare = |there: bool, kind: &str, names: &[&str]| {
+        for name in names.iter().filter(|_| there) {
+            let _ = writeln!(header, "property {kind} {name}");
+        }
+    };
+    declare(true, coordinate, &["x", "y", "z"]);
+    declare(is_recolored || cloud.colors.is_some(), "uchar", &["red", "green", "blue"]);
+    declare(cloud.normals.is_some(), "float", &["nx", "ny", "nz"]);
+    for column in fresh.kept {
+        declare(true, column.scalar.ply_name(), &[&column.name]);
+    }
+    let has_labels = fresh.labels.is_some();
+    declare(has_labels || cloud.labels.is_some(), "int", &["label"]);
+    declare(has_labels, "float", &["scalar_Classification", "confidence"]);
+    header + "end_header\n"
 }

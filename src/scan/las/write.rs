@@ -6,8 +6,9 @@ use las::point::{Classification, Format};
 use las::{Builder, Color, Header, Point, Transform, Vector, Version, Vlr};
 use serde_json::{Value, json};
 
-use super::file::check_rows;
-use super::{LabelSet, PointCloud};
+use crate::scan::file::check_rows;
+use crate::scan::kept::Kept;
+use crate::scan::{LabelSet, PointCloud};
 use crate::{Error, Result};
 
 /// The codes that the specification leaves to users start here.
@@ -56,14 +57,34 @@ pub fn write_las(
     set: &LabelSet,
     recolor: bool,
 ) -> Result<usize> {
+    write_las_with(out, cloud, &[], labels, confidence, set, recolor)
+}
+
+/// As [`write_las`], and what was kept of a scan that LAS has a field for: `intensity` and `gps_time`.
+pub(crate) fn write_las_with(
+    out: &mut dyn Write,
+    cloud: &PointCloud,
+    kept: &[Kept],
+    labels: &[i32],
+    confidence: &[f32],
+    set: &LabelSet,
+    recolor: bool,
+) -> Result<usize> {
     check_rows(cloud, labels, confidence)?;
+    let named = |name: &str| kept.iter().find(|column| column.name == name);
+    let intensity = named("intensity").map(|column| (column, intensity_scale(column, cloud.len())));
+    let gps_time = named("gps_time");
     let kept = || (0..cloud.len()).filter(|&index| cloud.is_finite(index));
     let painted = |label: i32| usize::try_from(label).ok().and_then(|id| set.classes.get(id)).map(|class| class.color);
     let point = |index: usize| {
         let own = cloud.colors.as_ref().map(|colors| colors[index].map(|value| value.round() as u8));
         let class = painted(labels[index]).filter(|_| recolor);
         let color = class.or(own).or(recolor.then_some([0; 3]));
-        labelled(cloud, index, color, labels[index], confidence[index], set)
+        Point {
+            intensity: intensity.map_or(0, |(column, scale)| (column.value(index) * scale).round() as u16),
+            gps_time: Some(gps_time.map_or(0.0, |column| column.value(index))),
+            ..labelled(cloud, index, color, labels[index], confidence[index], set)
+        }
     };
     let mut header = header(cloud, set, recolor).map_err(failed)?;
     kept().for_each(|index| header.add_point(&point(index)));
@@ -73,6 +94,12 @@ pub fn write_las(
         raw.write_to(&mut *out, header.point_format()).map_err(failed)?;
     }
     Ok(cloud.len() - header.number_of_points() as usize)
+}
+
+/// What brings an intensity to 16 bits: nothing for integers, fractions of 1 to all of them.
+fn intensity_scale(column: &Kept, points: usize) -> f64 {
+    let is_fraction = (0..points).all(|index| (0.0..=1.0).contains(&column.value(index)));
+    if column.scalar.is_float() && is_fraction { f64::from(u16::MAX) } else { 1.0 }
 }
 
 /// The header, before its counts and bounds.
@@ -131,7 +158,6 @@ fn labelled(
         number_of_returns: 1,
         // Codes below 64 are ground and unclassified, and the one that is refused is among them.
         classification: Classification::new(las_code(label, set)).unwrap_or_default(),
-        gps_time: Some(0.0),
         color,
         extra_bytes: [label.to_le_bytes(), confidence.to_le_bytes()].concat(),
         ..Point::default()

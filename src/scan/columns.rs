@@ -1,0 +1,143 @@
+//! From the values of a point, whatever file they stand in, to the columns of a [`PointCloud`].
+
+use super::PointCloud;
+use super::color_scale::{ColorScale, scale_colors};
+use crate::Result;
+
+/// How many values of a point a cloud has columns for.
+pub(crate) const SLOTS: usize = 10;
+
+/// The names a value goes by, best first, in lower case: x, y, z, normal, colour, label.
+const NAMES: [&[&str]; SLOTS] = [
+    &["x"],
+    &["y"],
+    &["z"],
+    &["nx", "normal_x", "normalx"],
+    &["ny", "normal_y", "normaly"],
+    &["nz", "normal_z", "normalz"],
+    &["red", "r", "diffuse_red"],
+    &["green", "g", "diffuse_green"],
+    &["blue", "b", "diffuse_blue"],
+    &["label", "class", "scalar_classification", "classification", "scalar_label", "segment"],
+];
+
+/// The first slots of the groups, and the one of the label.
+pub(crate) const POSITION: usize = 0;
+pub(crate) const NORMAL: usize = 3;
+pub(crate) const COLOR: usize = 6;
+pub(crate) const LABEL: usize = 9;
+
+/// Which of these names fills which slot; two thirds of a colour or of a normal is none.
+pub(crate) fn slots_of(names: &[&str]) -> [Option<usize>; SLOTS] {
+    let find = |name: &&str| names.iter().position(|own| own.eq_ignore_ascii_case(name));
+    let mut slots = NAMES.map(|names| names.iter().find_map(find));
+    for group in [POSITION, NORMAL, COLOR] {
+        if slots[group..group + 3].contains(&None) {
+            slots[group..group + 3].fill(None);
+        }
+    }
+    slots
+}
+
+/// What a colour value is stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ColorKind {
+    /// Bytes stay as they are.
+    Byte,
+    Integer,
+    /// Integers of 16 bits by the format's own rules, which some programs write bytes into.
+    Wide,
+    Float,
+}
+
+/// The columns of a cloud while its rows come in.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    has: [bool; SLOTS],
+    /// Filled instead of `positions` where a coordinate is a double.
+    double_positions: Vec<[f64; 3]>,
+    positions: Vec<[f32; 3]>,
+    has_doubles: bool,
+    colors: Vec<[f32; 3]>,
+    color_kind: ColorKind,
+    normals: Vec<[f32; 3]>,
+    labels: Vec<i32>,
+}
+
+impl Columns {
+    /// Columns for the slots that the file `has`; `has_doubles` says whether `f32` may be too narrow for its coordinates.
+    pub(crate) fn new(has: [bool; SLOTS], has_doubles: bool, color_kind: ColorKind) -> Self {
+        Self {
+            has,
+            double_positions: Vec::new(),
+            positions: Vec::new(),
+            has_doubles,
+            colors: Vec::new(),
+            color_kind,
+            normals: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+
+    /// Says after the fact what the colours are stored as.
+    pub(crate) fn colors_are(&mut self, color_kind: ColorKind) {
+        self.color_kind = color_kind;
+    }
+
+    /// Takes one point.
+    pub(crate) fn push(&mut self, values: &[f64; SLOTS]) {
+        let triple = |first: usize| -> [f32; 3] { std::array::from_fn(|i| values[first + i] as f32) };
+        if self.has_doubles {
+            self.double_positions.push(std::array::from_fn(|i| values[POSITION + i]));
+        } else {
+            self.positions.push(triple(POSITION));
+        }
+        if self.has[NORMAL] {
+            self.normals.push(triple(NORMAL));
+        }
+        if self.has[COLOR] {
+            self.colors.push(triple(COLOR));
+        }
+        if self.has[LABEL] {
+            let label = values[LABEL];
+            self.labels.push(if label.is_finite() { label.round() as i32 } else { -1 });
+        }
+    }
+
+    /// The cloud, with colours brought to `0..=255`; says in `warnings` what was assumed on the way.
+    pub(crate) fn finish(mut self, warnings: &mut Vec<String>) -> Result<PointCloud> {
+        let mut origin = [0.0; 3];
+        if self.has_doubles {
+            (self.positions, origin) = PointCloud::positions_from_f64(&self.double_positions);
+            drop(std::mem::take(&mut self.double_positions));
+        }
+        self.scale_colors(warnings);
+        let (colors, normals, labels) = (self.has[COLOR], self.has[NORMAL], self.has[LABEL]);
+        PointCloud::new(
+            self.positions,
+            origin,
+            colors.then_some(self.colors),
+            normals.then_some(self.normals),
+            labels.then_some(self.labels),
+        )
+    }
+
+    /// Brings colours of any type to `0..=255`, and says where that was a guess.
+    fn scale_colors(&mut self, warnings: &mut Vec<String>) {
+        if !self.has[COLOR] || self.color_kind == ColorKind::Byte {
+            return;
+        }
+        let ColorScale { highest, is_wide, broken } =
+            scale_colors(&mut self.colors, self.color_kind == ColorKind::Float);
+        if self.color_kind == ColorKind::Wide {
+            if !is_wide {
+                warnings.push(format!("colours go up to {highest} only: they are taken as 8-bit values"));
+            }
+        } else if is_wide {
+            warnings.push(format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257"));
+        }
+        if broken > 0 {
+            warnings.push(format!("{broken} colour values are not finite: they are taken as 0"));
+        }
+    }
+}
