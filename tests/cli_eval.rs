@@ -157,5 +157,6 @@ fn a_scan_is_drawn_in_every_way() {
         seen.push(bytes);
     }
     run(&["render", &scan, "-o", &picture, "--size", "160"]).fails_with(2, "900x700");
-    run(&["render", &picture, "-o", &scan]).fails_with(1, "no scan format");
+    run(&["render", &picture, "-o", &format!("{picture}.png")]).fails_with(1, "no scan format");
+    run(&["render", &scan, "-o", &scan]).fails_with(2, "OUT.png");
 }

@@ -8,10 +8,16 @@ use serde_json::json;
 
 use self::arguments::{Color, From, Render};
 use super::arguments::Global;
-use super::exit::Outcome;
+use super::exit::{Failure, Outcome};
 use super::{inputs, interrupt, output, png, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Render) -> Outcome {
+    if !output::is_stdout(&command.output) && !inputs::ends_in(&command.output, &["png"]) {
+        let path = command.output.display();
+        return Err(Failure::usage(format!(
+            "a picture is a PNG file, and `{path}` is no name of one: give `-o OUT.png`"
+        )));
+    }
     output::check_writable(&command.output)?;
     let scan = scan::read(&command.scan)?;
     let labels = match &command.classes {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::description::{Contents, Description};
-use super::format::{Format, READABLE};
+use super::format::{Format, HAS_FORMATS, READABLE};
 use super::kept::Kept;
 use super::las::write_las_with;
 use super::output::write_whole;
@@ -128,11 +128,11 @@ pub(super) fn check_rows(cloud: &PointCloud, labels: &[i32], confidence: &[f32])
 /// The format is known by the file's content, and only where that leaves it open by its name:
 ///
 /// - PLY: ascii and binary of either byte order, points and meshes, properties of any type in any order.
-/// - PCD: ascii, binary and compressed, fields of any type in any order.
-/// - Text: a line per point, separated by blanks, commas or semicolons. A first line may name the columns; without one,
+/// - With the feature `formats` PCD: ascii, binary and compressed, fields of any type in any order.
+/// - With it text: a line per point, separated by blanks, commas or semicolons. A first line may name the columns; without one,
 ///   three are x y z, four x y z intensity, six x y z and colours (or normals, if some are negative), seven x y z, intensity and
 ///   colours, nine x y z, colours and normals.
-/// - With the feature `formats` LAS and LAZ, and each of these within gzip.
+/// - With it LAS and LAZ, and each of these within gzip.
 ///
 /// # Errors
 ///
@@ -169,10 +169,10 @@ fn read_plain(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
             let (cloud, contents, original) = ply::read(path, bytes)?;
             return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Ply(Box::new(original)) });
         }
-        Some(Format::Pcd) => pcd::read(path, &bytes)?,
+        Some(Format::Pcd) if HAS_FORMATS => pcd::read(path, &bytes)?,
         #[cfg(feature = "formats")]
         Some(Format::Las) => super::las::read(path, &bytes)?,
-        Some(Format::Text) => text::read(path, &bytes)?,
+        Some(Format::Text) if HAS_FORMATS => text::read(path, &bytes)?,
         _ => return Err(unknown(path, &bytes)),
     };
     Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Other(kept) })

@@ -19,22 +19,16 @@ pub(crate) enum Format {
     Text,
 }
 
-/// Whether this build reads LAS and LAZ, and what is gzip'd.
-const HAS_FORMATS: bool = cfg!(feature = "formats");
+/// Whether this build reads more than PLY.
+pub(super) const HAS_FORMATS: bool = cfg!(feature = "formats");
 
 /// Ends of the names of the files that are read, in lower case; each with `.gz` after it, too, if gzip is read.
-pub const ENDINGS: &[&str] = if HAS_FORMATS {
-    &["ply", "pcd", "las", "laz", "xyz", "txt", "csv", "asc", "pts"]
-} else {
-    &["ply", "pcd", "xyz", "txt", "csv", "asc", "pts"]
-};
+pub const ENDINGS: &[&str] =
+    if HAS_FORMATS { &["ply", "pcd", "las", "laz", "xyz", "txt", "csv", "asc", "pts"] } else { &["ply"] };
 
 /// The formats in words.
-pub(crate) const READABLE: &str = if HAS_FORMATS {
-    "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read, gzip'd too"
-} else {
-    "PLY, PCD and text (XYZ, CSV) can be read"
-};
+pub(crate) const READABLE: &str =
+    if HAS_FORMATS { "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read, gzip'd too" } else { "this build reads PLY" };
 
 impl Format {
     /// By the end of a name, whether gzip'd or not.
@@ -53,7 +47,7 @@ impl Format {
             Some(Self::Ply)
         } else if HAS_FORMATS && start.starts_with(b"LASF") {
             Some(Self::Las)
-        } else if pcd::is_pcd(start) {
+        } else if HAS_FORMATS && pcd::is_pcd(start) {
             Some(Self::Pcd)
         } else {
             None
@@ -67,7 +61,7 @@ impl Format {
         Self::of_content(start).or_else(|| match Self::of_name(path) {
             Some(Self::Pcd) if text::is_text(start) => Some(Self::Pcd),
             Some(Self::Text) if text::is_text(start) => Some(Self::Text),
-            _ => text::has_points(start).then_some(Self::Text),
+            _ => (HAS_FORMATS && text::has_points(start)).then_some(Self::Text),
         })
     }
 }

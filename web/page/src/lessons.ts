@@ -15,12 +15,14 @@ export function enterTeaching(page: Page): void {
   picking.enabled = false;
   machine.enter('teaching');
   teach.active = true;
+  teach.shown = true;
   void controls.choose('class');
 }
 
 export function leaveTeaching({ machine, picking, teach }: Page): void {
   if (!machine.is('teaching')) return;
   teach.active = false;
+  teach.shown = false;
   machine.enter('labelled');
   picking.enabled = true;
 }
@@ -43,7 +45,8 @@ export async function learn(page: Page, lesson: Lesson): Promise<void> {
     page.model = { ...model, labels: report.labels, adapter: adapter.name };
     page.picker.show(page.modelName, page.model);
     shown.layers.classes = report.labels.classes;
-    teach.learned(report, differing(before.segmentation.labels, report.segmentation.labels));
+    const { labels } = report.segmentation;
+    teach.learned(report, differing(before.segmentation.labels, labels), labels);
     await showSegmentation(page, report.segmentation);
     shown.sent?.result(report.segmentation, report.labels.classes);
   } catch (error) {

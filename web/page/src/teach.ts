@@ -74,6 +74,12 @@ export class Teach {
     this.#brush.active = active && this.#tool !== 'move';
   }
 
+  /** Whether the paint is drawn over the classes, which it hides. */
+  set shown(shown: boolean) {
+    for (const [point, id] of this.#paint.points) this.#viewer.cloud?.setPaint([point], shown ? id : -1);
+    this.#viewer.draw();
+  }
+
   /** By keys: paints what is in the middle of the view. */
   dab(): void {
     if (this.#tool !== 'move') this.#brush.dab();
@@ -105,7 +111,7 @@ export class Teach {
   }
 
   /** After learning: the classes are the model's, and the paint stays for the next time. */
-  learned({ steps, seconds, losses, labels }: TeachReport, changed: number): void {
+  learned({ steps, seconds, losses, labels }: TeachReport, changed: number, found: Int32Array): void {
     this.#classes = labels.classes;
     this.#added = [];
     this.#drawClasses();
@@ -113,7 +119,12 @@ export class Teach {
     const [first, last] = [losses[0], losses.at(-1)];
     const fell = first === undefined || last === undefined ? '' : `, loss ${first.toFixed(2)} to ${last.toFixed(2)}`;
     byId('loss-caption').textContent = `${counted(steps, 'step')} in ${duration(seconds)}${fell}`;
-    const text = `${counted(changed, 'point')} ${changed === 1 ? 'has' : 'have'} another class than before.`;
+    const painted = [...this.#paint.points];
+    const right = painted.filter(([point, id]) => found[point] === id).length;
+    const all = `${counted(changed, 'point')} ${changed === 1 ? 'has' : 'have'} another class than before.`;
+    const learned = `Of ${counted(painted.length, 'painted point')} ${count(right)} ${right === 1 ? 'has' : 'have'} the class of the paint.`;
+    const advice = 2 * right < painted.length ? ' That is too few: learn for longer, or undo it and paint more.' : '';
+    const text = `${all} ${learned}${advice}`;
     byId('taught-text').textContent = text;
     byId('taught').hidden = false;
     announce(`Learned ${counted(steps, 'step')}. ${text}`);
