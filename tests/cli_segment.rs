@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use pointtpa::scan;
+use pointtpa::{LabelSet, PointCloud, scan};
 use program::{Run, command, names, run};
 
 const SCENE: &str = "assets/scenes/living_room.ply";
@@ -224,6 +224,32 @@ fn a_batch_goes_on_after_a_bad_scan_and_resumes_where_it_stopped() {
     assert_eq!(value.as_array().unwrap().len(), 1);
     assert_eq!(value[0]["file"], bad);
     assert_eq!(names(&bench.path("out")), ["a.ply", "b.ply", "c.ply"]);
+}
+
+/// The scene with y up instead of z.
+fn with_y_up(scene: &scan::Scan) -> PointCloud {
+    let turned = |rows: &[[f32; 3]]| rows.iter().map(|[x, y, z]| [*x, *z, -y]).collect();
+    let cloud = &scene.cloud;
+    PointCloud { positions: turned(&cloud.positions), normals: cloud.normals.as_deref().map(turned), ..cloud.clone() }
+}
+
+#[test]
+fn a_scan_with_y_up_is_turned_for_the_model_alone() {
+    let bench = Bench::new();
+    let scene = scan::read(Path::new(SCENE)).unwrap();
+    let input = bench.path("y_up.ply");
+    scan::write_cloud(&input, &with_y_up(&scene), &LabelSet::rooms()).unwrap();
+    let input = input.display().to_string();
+    bench.segment(&[SCENE], "expected.ply", &[]).succeeds();
+    let value = bench.segment(&[&input], "out.ply", &["--up", "+y", "--json"]).succeeds().json();
+    assert_eq!(value["up"], "+y");
+    let [expected, out] = ["expected.ply", "out.ply"].map(|name| scan::read(&bench.path(name)).unwrap().cloud);
+    assert_eq!(out.labels, expected.labels);
+    assert_eq!(out.positions, scan::read(Path::new(&input)).unwrap().cloud.positions);
+    let lying = bench.segment(&[&input], "lying.ply", &["--up", "-x"]).succeeds();
+    assert!(!lying.err.contains("was turned"), "{}", lying.err);
+    assert_ne!(scan::read(&bench.path("lying.ply")).unwrap().cloud.labels, expected.labels);
+    bench.segment(&[&input], "no.ply", &["--up", "w"]).fails_with(2, "a direction is needed");
 }
 
 #[test]

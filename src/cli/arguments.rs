@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
+use pointtpa::scan::Up;
 
 use super::bench::arguments::Bench;
 use super::convert::arguments::Convert;
@@ -119,6 +120,11 @@ pub(crate) struct Segment {
     /// Edge of a voxel in metres [default: the model's]
     #[arg(long, value_name = "METRES", value_parser = length::<f64>)]
     pub(crate) grid: Option<f64>,
+
+    /// The direction of the scan that is up: +x, -x, +y, -y, +z or -z [default: +z, unless the scan seems to have y up or
+    /// down]. Only what the model sees is turned
+    #[arg(long, value_name = "AXIS", value_parser = up, allow_hyphen_values = true)]
+    pub(crate) up: Option<Up>,
 
     /// Look at the scan from 13 views and add up what the model says of each: more accurate, and slower by 13 times the
     /// points of the fullest voxel
@@ -365,6 +371,10 @@ pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) 
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
         _ => Err("a length in metres is needed, greater than 0".to_owned()),
     }
+}
+
+fn up(text: &str) -> Result<Up, String> {
+    Up::from_name(text).ok_or_else(|| "a direction is needed: +x, -x, +y, -y, +z or -z".to_owned())
 }
 
 /// An empty name would be part of every adapter's.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use pointtpa::model::weights::ModelFile;
-use pointtpa::scan::{self, Scan};
+use pointtpa::scan::{self, Description, PointCloud, Scan, Up};
 use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
@@ -108,13 +108,18 @@ impl Run<'_> {
         if scan.cloud.labels.is_some() {
             description.warnings.push("the scan has labels already: the output has this run's in their place".into());
         }
+        let up = self.up(&mut description);
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
+        // Only what the model sees is turned; what is written lies as it lay.
+        let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
+        let cloud = upright.as_ref().unwrap_or(&scan.cloud);
         let segmentation =
-            segment(engine, &scan, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
+            segment(engine, cloud, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
+        drop(upright);
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
@@ -131,12 +136,28 @@ impl Run<'_> {
             adapter: self.command.adapter.as_ref().map(|path| path.display().to_string()),
             grid_size: self.command.grid.unwrap_or(info.grid_size),
             labels: info.labels.clone(),
+            up,
             read,
             write: started.elapsed().as_secs_f64(),
             total: start.elapsed().as_secs_f64(),
             warnings: description.warnings,
             segmentation,
         })
+    }
+
+    /// Which direction of the scan is up: what the user says, else what is assumed, which is told.
+    fn up(&self, description: &mut Description) -> Up {
+        let up = self.command.up.unwrap_or(description.assumed_up());
+        if self.command.up.is_none() {
+            let guess = description.up.as_ref().map_or(up.name(), |guess| &guess.answer);
+            if up != Up::default() {
+                let turned = format!("the scan was turned so that {} is up; `--up +z` leaves it as it is", up.name());
+                description.warnings.push(turned);
+            } else if guess != up.name() {
+                description.warnings.push(format!("`--up {guess}` turns the scan"));
+            }
+        }
+        up
     }
 
     fn open(&mut self) -> Outcome {
@@ -180,9 +201,9 @@ impl Run<'_> {
     }
 }
 
-fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {
-    let points = scan.cloud.len() as f64;
-    let bar = screen::bar(scan.cloud.len() as u64, "points");
+fn segment(engine: &Engine, cloud: &PointCloud, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {
+    let points = cloud.len() as f64;
+    let bar = screen::bar(cloud.len() as u64, "points");
     let progress = |progress: pointtpa::Progress<'_>| {
         bar.set_message(progress.stage.to_owned());
         bar.set_position((progress.done * points) as u64);
@@ -194,7 +215,7 @@ fn segment(engine: &Engine, scan: &Scan, grid_size: Option<f64>, tta: bool) -> R
         cancel: Some(interrupt::flag()),
         ..Default::default()
     };
-    let segmentation = engine.segmenter.segment_blocking(&scan.cloud, &options);
+    let segmentation = engine.segmenter.segment_blocking(cloud, &options);
     bar.finish_and_clear();
     segmentation
 }

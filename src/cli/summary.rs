@@ -1,5 +1,6 @@
 //! What `pointtpa segment` says about a labelled scan.
 
+use pointtpa::scan::Up;
 use pointtpa::{LabelSet, Segmentation};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,8 @@ pub(crate) struct Summary {
     pub(crate) adapter: Option<String>,
     pub(crate) grid_size: f64,
     pub(crate) labels: LabelSet,
+    /// Which direction of the scan the model saw as up.
+    pub(crate) up: Up,
     /// Seconds.
     pub(crate) read: f64,
     /// Seconds.
@@ -52,6 +55,7 @@ impl Summary {
             "passes": self.segmentation.passes,
             "skipped_points": self.segmentation.skipped,
             "grid_size": self.grid_size,
+            "up": self.up.name(),
             "seconds": seconds,
             "peak_memory_bytes": self.segmentation.peak_bytes,
             "class_counts": counts,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PointCloud;
 use super::guess::{Guess, guess_units, guess_up};
+use super::up::Up;
 
 /// Where a scan's normals come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,13 @@ pub struct Description {
 }
 
 impl Description {
+    /// The direction that a model should see as up where nobody says which: y or minus y where the scan seems to have it up, as
+    /// modelling programs and depth cameras do, else z. Other guesses are rarely right.
+    pub fn assumed_up(&self) -> Up {
+        let guess = self.up.as_ref().and_then(|guess| Up::from_name(&guess.answer));
+        guess.filter(|up| matches!(up, Up::PlusY | Up::MinusY)).unwrap_or_default()
+    }
+
     pub(crate) fn new(path: &Path, cloud: &PointCloud, contents: &Contents) -> Self {
         let bounds = cloud.bounds();
         let corner = |corner: [f32; 3]| std::array::from_fn(|axis| f64::from(corner[axis]) + cloud.origin[axis]);

@@ -25,6 +25,7 @@ mod point_cloud;
 mod scalar;
 mod source;
 mod text;
+mod up;
 
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
@@ -36,3 +37,4 @@ pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
 pub use output::write_whole;
 pub use point_cloud::PointCloud;
+pub use up::Up;

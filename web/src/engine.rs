@@ -9,7 +9,7 @@ use pointtpa::model::parameters::count;
 use pointtpa::model::tensor_file::Dtype;
 use pointtpa::model::weights::ModelFile;
 use pointtpa::model::write::write_model_to;
-use pointtpa::scan::{self, Scan};
+use pointtpa::scan::{self, PointCloud, Scan, Up};
 use pointtpa::train::teach::LEARNS;
 use pointtpa::train::{Lesson, Teacher};
 use pointtpa::{Device, Error, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter};
@@ -28,7 +28,7 @@ type Outcome = Result<JsValue, Failure>;
 pub(crate) struct State {
     device: Option<Device>,
     model: Option<Loaded>,
-    scan: Option<Scan>,
+    scan: Option<Opened>,
     /// Of the scan, by the model.
     segmentation: Option<Segmentation>,
     /// Seconds and tensor bytes over the weights per voxel of the last run, for estimates.
@@ -37,6 +37,19 @@ pub(crate) struct State {
     budget: f64,
     /// What the last lesson replaced.
     before: Option<(Loaded, Option<Segmentation>)>,
+}
+
+struct Opened {
+    scan: Scan,
+    /// With z up, as models expect it, where the scan has another direction up.
+    upright: Option<PointCloud>,
+}
+
+impl Opened {
+    /// What the model sees.
+    fn cloud(&self) -> &PointCloud {
+        self.upright.as_ref().unwrap_or(&self.scan.cloud)
+    }
 }
 
 struct Loaded {
@@ -150,10 +163,16 @@ impl State {
         let normals =
             cloud.normals.as_ref().map_or(JsValue::NULL, |normals| Float32Array::from(normals.as_flattened()).into());
         let origin: [f64; 3] = std::array::from_fn(|axis| cloud.origin[axis] + middle[axis]);
-        let description = serde_json::to_value(scan.describe()).unwrap_or_default();
+        let mut description = scan.describe();
+        let up = description.assumed_up();
+        let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
+        if upright.is_some() {
+            description.warnings.push(format!("the model sees it turned so that {} is up", up.name()));
+        }
+        let description = serde_json::to_value(description).unwrap_or_default();
         let columns = [("positions", Float32Array::from(&near[..]).into()), ("colors", colors), ("normals", normals)];
         self.segmentation = None;
-        self.scan = Some(scan);
+        self.scan = Some(Opened { scan, upright });
         let fields = json!({"description": description, "origin": origin, "estimate": self.estimated(None)?});
         Ok(answer::with_columns(&fields, columns))
     }
@@ -172,7 +191,7 @@ impl State {
         let each = self.pace.map_or(BYTES_PER_CHANNEL * finest as f64, |pace| pace.bytes);
         let weights = 4.0 * count(model.config()) as f64;
         let needs = |grid_size: Option<f64>| -> Result<(usize, f64), Failure> {
-            let voxels = loaded.segmenter.count_voxels(&scan.cloud, grid_size)?;
+            let voxels = loaded.segmenter.count_voxels(scan.cloud(), grid_size)?;
             Ok((voxels, weights + each * voxels as f64))
         };
         let (voxels, memory) = needs(grid_size)?;
@@ -201,7 +220,7 @@ impl State {
         let scan = self.scan.as_ref().ok_or_else(|| Failure::needs("Open a scan"))?;
         let options =
             SegmentOptions { grid_size, details: true, progress: Some(progress), ..SegmentOptions::default() };
-        let found = loaded.segmenter.segment(&scan.cloud, &options).await?;
+        let found = loaded.segmenter.segment(scan.cloud(), &options).await?;
         let voxels = found.voxels.max(1) as f64;
         let weights = 4.0 * count(loaded.segmenter.model().config()) as f64;
         self.pace = Some(Pace {
@@ -222,7 +241,7 @@ impl State {
         let own = base.info().labels.classes.iter().map(|class| (class.name.clone(), class.color));
         let labels = LabelSet::new(&base.info().labels.name, own.chain(lesson.added));
         let lesson_of = Lesson {
-            cloud: &scan.cloud,
+            cloud: scan.cloud(),
             painted: &lesson.labels,
             labels: &labels,
             known: self.segmentation.as_ref(),
@@ -303,7 +322,8 @@ impl State {
 
     /// The labelled scan as a file, `ply` or `las`.
     pub(crate) fn export(&self, format: &str, recolor: bool) -> Outcome {
-        let (Some(scan), Some(found), Some(loaded)) = (&self.scan, &self.segmentation, &self.model) else {
+        let (Some(Opened { scan, .. }), Some(found), Some(loaded)) = (&self.scan, &self.segmentation, &self.model)
+        else {
             return Err(Failure::needs("Segment a scan"));
         };
         let (mut out, mut left_out) = (Vec::new(), 0);
