@@ -7,14 +7,13 @@ use crate::adapter::{self, apt_get};
 use crate::step::{cargo, root, run, succeeds};
 use crate::web::{build, npm};
 
-/// Packages on Debian and its kin, a file that each brings, and what names another place of it. Firefox needs a display, as
-/// it has no WebGL without a GPU when headless; a page without any font is none that a user sees.
-const PROGRAMS: [(&str, &str, Option<&str>); 5] = [
+/// Packages on Debian and its kin, the program that each is needed for, and what names another place of it. Firefox needs a
+/// display, as it has no WebGL without a GPU when headless.
+const PROGRAMS: [(&str, &str, Option<&str>); 4] = [
     ("chromium", "/usr/bin/chromium", Some("CHROMIUM")),
     ("firefox-esr", "/usr/bin/firefox-esr", Some("FIREFOX")),
     ("xvfb", "/usr/bin/xvfb-run", None),
     ("xauth", "/usr/bin/xauth", None),
-    ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", None),
 ];
 
 /// The oldest Node that builds the page.
