@@ -48,12 +48,7 @@ pub(crate) fn run(global: &Global, command: &Init) -> Outcome {
         "label_set": label_set,
         "seed": command.seed,
     });
-    // Standard output is taken by the model itself.
-    if output::is_stdout(&command.output) {
-        screen::say(&if global.json { format!("{value:#}") } else { text });
-        return Ok(());
-    }
-    if global.json { results::print_json(&value) } else { results::print(&text) }
+    results::print_of(&command.output, global.json, &text, &value)
 }
 
 fn labels(command: &Init) -> Outcome<LabelSet> {

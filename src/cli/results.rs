@@ -1,10 +1,13 @@
 //! Standard output: what a command was asked for.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use pointtpa::Error;
+use serde_json::Value;
 
 use super::exit::Outcome;
+use super::{output, screen};
 
 /// Prints a result and a line end. A reader that has seen enough is no error.
 pub(crate) fn print(text: &str) -> Outcome {
@@ -18,9 +21,19 @@ pub(crate) fn print(text: &str) -> Outcome {
 }
 
 /// Prints a result as JSON.
-pub(crate) fn print_json(value: &serde_json::Value) -> Outcome {
+pub(crate) fn print_json(value: &Value) -> Outcome {
     // The alternate form of a JSON value is the indented one, and writing it cannot fail.
     print(&format!("{value:#}"))
+}
+
+/// Prints what there is to say of a file that was written, as text or as JSON. Where the file itself went to standard output, it
+/// is said on standard error.
+pub(crate) fn print_of(written: &Path, json: bool, text: &str, value: &Value) -> Outcome {
+    if output::is_stdout(written) {
+        screen::say(&if json { format!("{value:#}") } else { text.to_owned() });
+        return Ok(());
+    }
+    if json { print_json(value) } else { print(text) }
 }
 
 /// Standard output that swallows what is written after its reader has gone.

@@ -57,13 +57,7 @@ impl Run<'_> {
                 let _ = results::print_json(&failed(&job.input, failure));
             }
         })?;
-        let (text, value) = (summary.text(), summary.json());
-        // Standard output is taken by the labelled scan itself.
-        if output::is_stdout(&job.output) {
-            screen::say(&if self.global.json { format!("{value:#}") } else { text });
-            return Ok(());
-        }
-        if self.global.json { results::print_json(&value) } else { results::print(&text) }
+        results::print_of(&job.output, self.global.json, &summary.text(), &summary.json())
     }
 
     /// Goes on after a scan that fails, and fails with the first failure at the end.

@@ -314,7 +314,7 @@ impl TensorFile {
         {
             return Self::from_checkpoint(path, source, length);
         }
-        let header_bytes = first.iter().rev().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
+        let header_bytes = number(&first);
         if header_bytes > length - LENGTH_BYTES || header_bytes > MAX_HEADER_BYTES {
             return Err(malformed(format!(
                 "is no safetensors file: its first 8 bytes announce a header of {header_bytes} bytes, the file has {length}"
@@ -436,6 +436,11 @@ impl TensorFile {
         };
         Ok(HostTensor { name: name.to_owned(), shape: entry.shape.clone(), dtype, bytes })
     }
+}
+
+/// A number of 64 bits, little endian, as both layouts of files announce lengths.
+pub(super) fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 impl Source {

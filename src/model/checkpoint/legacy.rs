@@ -7,6 +7,7 @@ use super::fault::{Fault, STATE_DICT_ALONE, shown};
 use super::pickle::{self, LEGACY_MAGIC_TEXT};
 use super::value::{Object, Pickle, Value};
 use super::{Region, Source};
+use crate::model::tensor_file::number;
 
 /// Version of the layout.
 const VERSION: i64 = 1001;
@@ -103,7 +104,7 @@ pub(super) fn regions(
         };
         let truncated = || Fault::damaged(format!("ends in the middle of storage {}, at byte {length}", shown(key)));
         let offset = at.checked_add(8).filter(|&offset| offset <= length).ok_or_else(truncated)?;
-        let count = source.read(at, 8)?.iter().rev().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
+        let count = number(&source.read(at, 8)?);
         if count != storage.elements {
             let problem = format!("storage {} has {count} elements, its description {}", shown(key), storage.elements);
             return Err(Fault::damaged(problem));
