@@ -33,7 +33,7 @@ pub mod train;
 pub use device::Device;
 pub use error::{Error, Result};
 pub use scan::{LabelSet, PointCloud};
-pub use segmenter::{Details, Progress, SegmentOptions, Segmentation, Segmenter};
+pub use segmenter::{Details, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
 
 /// Compiles the README's example with the documentation tests.
 #[cfg(doctest)]

@@ -5,9 +5,14 @@
 //! ```
 
 mod details;
+mod run;
 mod test_time;
+mod tiles;
 
 pub use details::Details;
+pub use tiles::Tiles;
+
+use run::Run;
 
 use crate::{
     Device, Error, PointCloud, Result,
@@ -16,7 +21,7 @@ use crate::{
         center_shift::center_shift,
         normals::{self, UP},
         pyramid::Pyramid,
-        voxel::{VoxelGrid, voxelize},
+        voxel::{VoxelGrid, voxelize_on},
     },
     kernels::{argmax::argmax, gather_rows::gather_rows, softmax::softmax, voxel_key::Lattice},
     model::{
@@ -25,9 +30,7 @@ use crate::{
     },
 };
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
-// The standard library's clock is not there in a browser.
-use web_time::Instant;
+use std::sync::atomic::AtomicBool;
 
 /// A model, ready to segment scans.
 pub struct Segmenter {
@@ -45,6 +48,8 @@ pub struct SegmentOptions<'a> {
     pub tta: bool,
     /// Keep [`Segmentation::details`]; not together with `tta`, whose views have voxels of their own.
     pub details: bool,
+    /// Whether the scene is cut into tiles that are labelled one after the other; not together with `tta`.
+    pub tiles: Tiles,
     /// Told about every step.
     pub progress: Option<&'a dyn Fn(Progress<'_>)>,
     /// Set it, from any thread, to stop with [`Error::Cancelled`].
@@ -69,7 +74,7 @@ pub struct Segmentation {
     pub confidence: Vec<f32>,
     /// Voxels that the network saw; with test-time augmentation, those of the first view.
     pub voxels: usize,
-    /// Forward passes of the network: 1 without test-time augmentation.
+    /// Forward passes of the network: 1 without test-time augmentation and tiles.
     pub passes: usize,
     /// Points without finite coordinates.
     pub skipped: usize,
@@ -106,31 +111,21 @@ impl Segmenter {
     /// axis, [`Error::OutOfMemory`], [`Error::DeviceLost`], and [`Error::Cancelled`]. The segmenter can be used again
     /// after any but a lost device.
     pub async fn segment(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
+        if let Some(found) = self.segment_tiles(cloud, options).await? {
+            return Ok(found);
+        }
         if options.tta {
             return self.segment_views(cloud, options).await;
         }
         let device = self.model.device();
         device.reset_peak();
         let mut run = Run::new(options);
-        let Prepared { finite, cell_of_point, voxels, pyramid, features } = self.prepare(cloud, &mut run).await?;
-        let step = |name: &str, done: f64| {
-            device.mark();
-            // Only someone who watches or may stop the run needs it to be heard while the device works.
-            if options.progress.is_some() || options.cancel.is_some() {
-                device.pace()?;
-            }
-            run.step(name, BEFORE_NETWORK + NETWORK * done)
-        };
-        let (logits, read_by_head) = {
-            let mut context = Context::with_steps(&step);
-            if options.details {
-                let (logits, features) = self.model.forward_with_features(&mut context, &pyramid, &features)?;
-                (logits, Some(features))
-            } else {
-                (self.model.forward(&mut context, &pyramid, &features)?, None)
-            }
-        };
-        drop((pyramid, features));
+        let (finite, positions) = self.finite(cloud, &run)?;
+        let lattice = Lattice::covering(&positions, self.grid_size(options))?;
+        let seen = self.look(cloud, &finite, positions, lattice, &mut run).await?;
+        let (cell_of_point, voxels) = (seen.cell_of_point.clone(), seen.voxels);
+        let (logits, read_by_head) = self.forward(&seen, &run)?;
+        drop(seen);
         run.step("labels", BEFORE_NETWORK + NETWORK)?;
         let (label, confidence) = argmax(&logits)?;
         let probabilities = read_by_head.as_ref().map(|_| softmax(&logits, 1.0)).transpose()?;
@@ -183,12 +178,23 @@ impl Segmenter {
         pollster::block_on(self.segment(cloud, options))
     }
 
-    /// What the network sees of a scan: voxels, features, pyramid.
-    async fn prepare(&self, cloud: &PointCloud, run: &mut Run<'_>) -> Result<Prepared> {
+    /// The voxel size of a run.
+    fn grid_size(&self, options: &SegmentOptions<'_>) -> f64 {
+        options.grid_size.unwrap_or(self.model.info().grid_size)
+    }
+
+    /// What the network sees of the points `finite` of a cloud, which are at `positions`: voxels of the lattice, features,
+    /// pyramid. The points may be a part of the scene that the lattice covers.
+    async fn look(
+        &self,
+        cloud: &PointCloud,
+        finite: &[u32],
+        positions: Vec<[f32; 3]>,
+        lattice: Lattice,
+        run: &mut Run<'_>,
+    ) -> Result<Seen> {
         let device = self.model.device();
-        let (finite, positions) = self.finite(cloud, run)?;
-        let grid_size = run.options.grid_size.unwrap_or(self.model.info().grid_size);
-        let voxels = voxelize(device, &positions, grid_size).await?;
+        let voxels = voxelize_on(device, &positions, lattice).await?;
         let first: Vec<u32> = voxels.first.to_vec().await?;
         run.finish("voxelize");
 
@@ -207,14 +213,35 @@ impl Segmenter {
 
         run.step("pyramid", 0.06)?;
         let specs = self.model.stage_specs();
-        let pyramid = Pyramid::build(&voxels.grid_coord, &voxels.batch, &[voxels.len()], &specs).await?;
+        let (scenes, largest) = ([voxels.len()], lattice.last.into_iter().max().unwrap_or(0));
+        let pyramid = Pyramid::build_within(&voxels.grid_coord, &voxels.batch, &scenes, &specs, largest).await?;
         run.finish("pyramid");
 
-        Ok(Prepared { finite, cell_of_point: voxels.cell_of_point.clone(), voxels: voxels.len(), pyramid, features })
+        Ok(Seen { cell_of_point: voxels.cell_of_point.clone(), voxels: voxels.len(), pyramid, features })
     }
 
-    /// The points with finite coordinates, and where they are once the scene is centred.
-    fn finite(&self, cloud: &PointCloud, run: &Run<'_>) -> Result<(Vec<u32>, Vec<[f32; 3]>)> {
+    /// The logits `[v, classes]` of what the network sees and, where the options ask for details, the features that its head
+    /// reads.
+    fn forward(&self, seen: &Seen, run: &Run<'_>) -> Result<(Tensor, Option<Tensor>)> {
+        let (device, options) = (self.model.device(), run.options);
+        let step = |name: &str, done: f64| {
+            device.mark();
+            // Only someone who watches or may stop the run needs it to be heard while the device works.
+            if options.progress.is_some() || options.cancel.is_some() {
+                device.pace()?;
+            }
+            run.step(name, BEFORE_NETWORK + NETWORK * done)
+        };
+        let mut context = Context::with_steps(&step);
+        if options.details {
+            let (logits, features) = self.model.forward_with_features(&mut context, &seen.pyramid, &seen.features)?;
+            return Ok((logits, Some(features)));
+        }
+        Ok((self.model.forward(&mut context, &seen.pyramid, &seen.features)?, None))
+    }
+
+    /// An error if nobody knows what the model reads.
+    fn check_features(&self) -> Result<()> {
         if self.model.info().features.is_empty() {
             return Err(Error::Argument {
                 what: "model".into(),
@@ -225,24 +252,21 @@ impl Segmenter {
                 advice: "Add `features` to the file's metadata, for example `coord,color,normal`".into(),
             });
         }
+        Ok(())
+    }
+
+    /// The points with finite coordinates, and where they are once the scene is centred.
+    fn finite(&self, cloud: &PointCloud, run: &Run<'_>) -> Result<(Vec<u32>, Vec<[f32; 3]>)> {
+        self.check_features()?;
         run.step("voxelize", 0.0)?;
         let finite: Vec<u32> = (0..cloud.len() as u32).filter(|i| cloud.is_finite(*i as usize)).collect();
         if finite.is_empty() {
-            return Err(Error::Argument {
-                what: "scan".into(),
-                problem: format!("none of its {} points has finite coordinates", cloud.len()),
-                advice: "Give a scan with at least one point".into(),
-            });
+            return Err(no_points(cloud.len()));
         }
         let mut positions: Vec<[f32; 3]> = finite.iter().map(|i| cloud.positions[*i as usize]).collect();
         center_shift(&mut positions, true);
         if let Some(i) = positions.iter().position(|p| p.iter().any(|v| !v.is_finite())) {
-            let place = cloud.positions[finite[i] as usize];
-            return Err(Error::Argument {
-                what: format!("point {}", finite[i]),
-                problem: format!("the scene around {place:?} is too wide for 32-bit coordinates"),
-                advice: "Remove stray points, and give coordinates in metres".into(),
-            });
+            return Err(too_wide(&format!("point {}", finite[i]), cloud.positions[finite[i] as usize]));
         }
         Ok((finite, positions))
     }
@@ -258,7 +282,7 @@ impl Segmenter {
         let unusable = points.iter().filter(|i| !normals::is_usable(&own[**i])).count();
         if unusable > 0 {
             let what = if run.options.tta { "points" } else { "voxels" };
-            run.warnings.push(format!("{unusable} {what} have a normal of zero or NaN; up is used instead"));
+            run.warn(format!("{unusable} {what} have a normal of zero or NaN; up is used instead"));
         }
         let of = |i: &usize| if normals::is_usable(&own[*i]) { own[*i] } else { UP };
         Wanted::Given(points.iter().map(of).collect())
@@ -274,7 +298,7 @@ impl Segmenter {
 
     fn note_missing_color(&self, cloud: &PointCloud, run: &mut Run<'_>) {
         if cloud.colors.is_none() && self.model.info().features.contains(&Feature::Color) {
-            run.warnings.push("the scan has no colour; a neutral grey is used, and labels will be less certain".into());
+            run.warn("the scan has no colour; a neutral grey is used, and labels will be less certain".into());
         }
     }
 
@@ -306,6 +330,22 @@ impl Segmenter {
     }
 }
 
+fn no_points(points: usize) -> Error {
+    Error::Argument {
+        what: "scan".into(),
+        problem: format!("none of its {points} points has finite coordinates"),
+        advice: "Give a scan with at least one point".into(),
+    }
+}
+
+fn too_wide(what: &str, place: [f32; 3]) -> Error {
+    Error::Argument {
+        what: what.into(),
+        problem: format!("the scene around {place:?} is too wide for 32-bit coordinates"),
+        advice: "Remove stray points, and give coordinates in metres".into(),
+    }
+}
+
 /// The voxel of every point of the cloud, from those of its finite points.
 async fn voxels_of_points(cloud: &PointCloud, finite: &[u32], cell_of_point: &Tensor) -> Result<Vec<u32>> {
     let mut voxels = vec![Details::NO_VOXEL; cloud.len()];
@@ -324,54 +364,11 @@ enum Wanted {
     Unread,
 }
 
-/// A scan, ready for the network.
-struct Prepared {
-    /// Input points with finite coordinates.
-    finite: Vec<u32>,
-    /// The voxel of each of them.
+/// A scan, or a part of it, ready for the network.
+struct Seen {
+    /// The voxel of every point.
     cell_of_point: Tensor,
     voxels: usize,
     pyramid: Pyramid,
     features: Tensor,
-}
-
-/// One run: what the caller is told, and the clock.
-struct Run<'a> {
-    options: &'a SegmentOptions<'a>,
-    stages: Vec<(String, f64)>,
-    warnings: Vec<String>,
-    since: Instant,
-}
-
-impl<'a> Run<'a> {
-    fn new(options: &'a SegmentOptions<'a>) -> Self {
-        Self { options, stages: Vec::new(), warnings: Vec::new(), since: Instant::now() }
-    }
-
-    /// Says what comes next; an error if the caller asked to stop.
-    fn step(&self, stage: &str, done: f64) -> Result<()> {
-        if self.options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
-            return Err(Error::Cancelled);
-        }
-        if let Some(progress) = self.options.progress {
-            progress(Progress { stage, done });
-        }
-        Ok(())
-    }
-
-    /// Notes the time since the last stage ended.
-    fn finish(&mut self, stage: &str) {
-        self.stages.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
-        self.since = Instant::now();
-    }
-
-    /// Completes what was found by what the run saw.
-    fn end(mut self, device: &Device, found: Segmentation) -> Segmentation {
-        if found.skipped > 0 {
-            let warning = format!("{} points have no finite coordinates; they keep the label -1", found.skipped);
-            self.warnings.push(warning);
-        }
-        self.finish("labels");
-        Segmentation { stages: self.stages, peak_bytes: device.memory().peak, warnings: self.warnings, ..found }
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pointtpa::device::{DeviceChoice, DeviceOptions};
 use pointtpa::model::tensor_file::TensorFile;
 use pointtpa::model::weights::ModelFile;
-use pointtpa::{Device, Error, PointCloud, SegmentOptions, Segmentation, Segmenter};
+use pointtpa::{Device, Error, PointCloud, SegmentOptions, Segmentation, Segmenter, Tiles};
 
 fn golden() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tta_tiny.safetensors")
@@ -28,7 +28,7 @@ fn devices() -> Vec<Device> {
 }
 
 const TTA: SegmentOptions<'_> =
-    SegmentOptions { grid_size: None, tta: true, details: false, progress: None, cancel: None };
+    SegmentOptions { grid_size: None, tta: true, details: false, tiles: Tiles::Off, progress: None, cancel: None };
 
 #[test]
 fn thirteen_views_agree_with_the_reference_s_labels_as_far_as_member_order_lets_them() {

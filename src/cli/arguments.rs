@@ -131,6 +131,11 @@ pub(crate) struct Segment {
     #[arg(long)]
     pub(crate) tta: bool,
 
+    /// Cut the scan into tiles that overlap: `auto` if it takes more memory than `--memory`, or than is free; `off`; or their
+    /// edge in metres
+    #[arg(long, value_name = "auto|off|METRES", default_value = "auto", value_parser = tiling)]
+    pub(crate) tiles: Tiling,
+
     /// Paint the points in the colours of their classes
     #[arg(long)]
     pub(crate) recolor: bool,
@@ -370,6 +375,23 @@ pub(crate) fn length<T: std::str::FromStr + PartialOrd + From<f32>>(text: &str) 
         // Also refuses NaN, which is not less than anything.
         Ok(metres) if metres > T::from(0.0) && metres < T::from(1e6) => Ok(metres),
         _ => Err("a length in metres is needed, greater than 0".to_owned()),
+    }
+}
+
+/// What `--tiles` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Tiling {
+    Auto,
+    Off,
+    /// Edge in metres.
+    Edge(f64),
+}
+
+fn tiling(text: &str) -> Result<Tiling, String> {
+    match text {
+        "auto" => Ok(Tiling::Auto),
+        "off" => Ok(Tiling::Off),
+        text => length(text).map(Tiling::Edge).map_err(|_| "auto, off or a length in metres is needed".to_owned()),
     }
 }
 

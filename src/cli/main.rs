@@ -17,6 +17,7 @@ mod init;
 mod inputs;
 mod interrupt;
 mod memory_size;
+mod opened;
 mod output;
 mod png;
 mod render;

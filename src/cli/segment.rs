@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use pointtpa::model::weights::ModelFile;
-use pointtpa::scan::{self, Description, PointCloud, Scan, Up};
+use pointtpa::scan::{self, Description, Up};
 use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
 use super::arguments::{Global, Segment};
 use super::exit::{Failure, Outcome};
 use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
+use super::opened::{Opened, Room};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
@@ -31,7 +32,8 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
         }
         jobs = left;
     }
-    let mut run = Run { global, command, file, engine: None };
+    let room = Room::of(command.tiles, global.memory);
+    let mut run = Run { global, command, file, room, engine: None };
     if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
 }
 
@@ -40,6 +42,7 @@ struct Run<'a> {
     global: &'a Global,
     command: &'a Segment,
     file: ModelFile,
+    room: Room,
     /// Opened when the first scan has been read, so that a bad file is told at once.
     engine: Option<Engine>,
 }
@@ -95,11 +98,13 @@ impl Run<'_> {
         output::check_writable(&job.output)?;
         interrupt::check()?;
         let start = Instant::now();
-        let scan = scan::read(&job.input)?;
+        // Only PLY is written from a scan that is left in its file, and views of a scene need all of it.
+        let must_be_whole = self.command.tta || ends_in(&job.output, &["las"]);
+        let scan = self.room.open(&job.input, must_be_whole)?;
         let read = start.elapsed().as_secs_f64();
         let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
-        if scan.cloud.labels.is_some() {
+        if scan.has_labels() {
             description.warnings.push("the scan has labels already: the output has this run's in their place".into());
         }
         let up = self.up(&mut description);
@@ -109,11 +114,7 @@ impl Run<'_> {
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
         // Only what the model sees is turned; what is written lies as it lay.
-        let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
-        let cloud = upright.as_ref().unwrap_or(&scan.cloud);
-        let segmentation =
-            segment(engine, cloud, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
-        drop(upright);
+        let segmentation = self.label(job, &scan, engine, up).map_err(|error| of_scan(&job.input, error))?;
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
@@ -124,7 +125,7 @@ impl Run<'_> {
         description.warnings.extend(of_writing);
         Ok(Summary {
             job: job.clone(),
-            points: scan.cloud.len(),
+            points: scan.len(),
             device: engine.device.description(),
             model: self.file.path().display().to_string(),
             adapter: self.command.adapter.as_ref().map(|path| path.display().to_string()),
@@ -173,15 +174,36 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Labels the scan, with a bar of its points.
+    fn label(&self, job: &Job, scan: &Opened, engine: &Engine, up: Up) -> Result<Segmentation, Error> {
+        let points = scan.len() as f64;
+        let bar = screen::bar(scan.len() as u64, "points");
+        let progress = |progress: pointtpa::Progress<'_>| {
+            bar.set_message(progress.stage.to_owned());
+            bar.set_position((progress.done * points) as u64);
+        };
+        let options = SegmentOptions {
+            grid_size: self.command.grid,
+            tta: self.command.tta,
+            progress: Some(&progress),
+            cancel: Some(interrupt::flag()),
+            ..Default::default()
+        };
+        let folder = job.output.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let segmentation = self.room.segment(scan, &engine.segmenter, up, folder, &options);
+        bar.finish_and_clear();
+        segmentation
+    }
+
     /// Writes the labelled scan; what has to be said of it.
-    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<String>> {
+    fn write(&self, job: &Job, scan: &Opened, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<String>> {
         let Segmentation { labels, confidence, .. } = segmentation;
         let set = &engine.segmenter.model().info().labels;
         let recolor = self.command.recolor;
-        if !ends_in(&job.output, &["las"]) {
+        let (true, Opened::Whole(scan)) = (ends_in(&job.output, &["las"]), scan) else {
             output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor))?;
             return Ok(Vec::new());
-        }
+        };
         // First, because the scan's file is the sign that all is done.
         let codes = format!("{:#}\n", scan::las_codes(set));
         output::write_bytes(&job.output.with_extension("classes.json"), codes.as_bytes())?;
@@ -193,25 +215,6 @@ impl Run<'_> {
         let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
         Ok((left_out > 0).then(warning).into_iter().collect())
     }
-}
-
-fn segment(engine: &Engine, cloud: &PointCloud, grid_size: Option<f64>, tta: bool) -> Result<Segmentation, Error> {
-    let points = cloud.len() as f64;
-    let bar = screen::bar(cloud.len() as u64, "points");
-    let progress = |progress: pointtpa::Progress<'_>| {
-        bar.set_message(progress.stage.to_owned());
-        bar.set_position((progress.done * points) as u64);
-    };
-    let options = SegmentOptions {
-        grid_size,
-        tta,
-        progress: Some(&progress),
-        cancel: Some(interrupt::flag()),
-        ..Default::default()
-    };
-    let segmentation = engine.segmenter.segment_blocking(cloud, &options);
-    bar.finish_and_clear();
-    segmentation
 }
 
 fn failed(input: &Path, failure: &Failure) -> Value {

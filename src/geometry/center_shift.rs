@@ -8,13 +8,18 @@ use crate::extent::extent;
 /// All of it in f32, as numpy computes on f32 coordinates: the middle is `(min + max) / 2`.
 pub fn center_shift(positions: &mut [[f32; 3]], shift_z: bool) -> [f32; 3] {
     let Some((min, max)) = extent(positions.iter().copied()) else { return [0.0; 3] };
-    let shift = [middle(min[0], max[0]), middle(min[1], max[1]), if shift_z { min[2] } else { 0.0 }];
+    let shift = shift_of(min, max, shift_z);
     for position in positions {
         for (coordinate, shift) in position.iter_mut().zip(shift) {
             *coordinate -= shift;
         }
     }
     shift
+}
+
+/// What [`center_shift`] subtracts from positions with the corners `min` and `max`.
+pub fn shift_of(min: [f32; 3], max: [f32; 3], shift_z: bool) -> [f32; 3] {
+    [middle(min[0], max[0]), middle(min[1], max[1]), if shift_z { min[2] } else { 0.0 }]
 }
 
 /// numpy's rounding: of the sum, then of its half. `f32::midpoint` rounds once.

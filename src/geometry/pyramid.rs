@@ -103,6 +103,18 @@ impl Pyramid {
     /// Builds the stages of points with grid coordinates `[n, 3]` (not negative), scene `batch` `[n]`, ascending,
     /// and the scenes' cumulative ends `offsets`.
     pub async fn build(grid_coord: &Tensor, batch: &Tensor, offsets: &[usize], specs: &[StageSpec]) -> Result<Self> {
+        let largest = coord_max(grid_coord).await?;
+        Self::build_within(grid_coord, batch, offsets, specs, largest).await
+    }
+
+    /// [`Self::build`] of a part of a scene whose grid coordinates reach up to `largest`: its codes are those of the whole.
+    pub async fn build_within(
+        grid_coord: &Tensor,
+        batch: &Tensor,
+        offsets: &[usize],
+        specs: &[StageSpec],
+        largest: u32,
+    ) -> Result<Self> {
         let n = batch.rows();
         expect::operand("pyramid", "grid_coord", grid_coord, batch.device(), DType::I32, &[Is(n), Is(3)])?;
         expect::operand("pyramid", "batch", batch, batch.device(), DType::U32, &[Is(n)])?;
@@ -116,7 +128,7 @@ impl Pyramid {
             grid_coord: grid_coord.clone(),
             batch: batch.clone(),
             offsets: offsets.to_vec(),
-            largest: coord_max(grid_coord).await?,
+            largest,
             pooling: None,
         });
         let mut stages = Vec::with_capacity(specs.len());

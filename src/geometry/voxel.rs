@@ -76,8 +76,13 @@ pub async fn voxelize(device: &Device, positions: &[[f32; 3]], grid_size: f64) -
             advice: "Leave points with NaN or infinite coordinates out".into(),
         });
     }
+    voxelize_on(device, positions, Lattice::covering(positions, grid_size)?).await
+}
+
+/// [`voxelize`] of a part of a scene, on the grid that covers the whole of it: a voxel has the coordinates and the place on
+/// the curves that it has there.
+pub async fn voxelize_on(device: &Device, positions: &[[f32; 3]], lattice: Lattice) -> Result<VoxelGrid> {
     let n = positions.len();
-    let lattice = Lattice::covering(positions, grid_size)?;
     let depth = depth_of(lattice.last.into_iter().max().unwrap_or(0));
     let positions = Tensor::from_slice(device, &[n, 3], positions.as_flattened())?;
 

@@ -1,7 +1,8 @@
 //! From the values of a point, whatever file they stand in, to the columns of a [`PointCloud`].
 
 use super::PointCloud;
-use super::color_scale::{ColorScale, scale_colors};
+use super::color_scale::{ColorScale, highest, scale_colors_up_to};
+use super::point_cloud::{origin_of, relative_to, widen};
 use crate::Result;
 
 /// How many values of a point a cloud has columns for.
@@ -50,6 +51,20 @@ pub(crate) enum ColorKind {
     Float,
 }
 
+/// Many points, whose values are asked for column by column.
+pub(crate) trait Rows {
+    /// Number of points.
+    fn len(&self) -> usize;
+
+    /// Hands out the row and the value of every point in a slot, if they have that.
+    fn each(&self, slot: usize, put: impl FnMut(usize, f64));
+}
+
+/// A class id; -1 where there is no number.
+fn label(value: f64) -> i32 {
+    if value.is_finite() { value.round() as i32 } else { -1 }
+}
+
 /// The columns of a cloud while its rows come in.
 #[derive(Debug)]
 pub(crate) struct Columns {
@@ -84,6 +99,38 @@ impl Columns {
         self.color_kind = color_kind;
     }
 
+    /// Takes many points at once, column by column.
+    pub(crate) fn extend(&mut self, rows: &impl Rows) {
+        fn fill<T>(column: &mut [T], rows: &impl Rows, slot: usize, set: impl Fn(&mut T, f64)) {
+            let start = column.len() - rows.len();
+            let new = &mut column[start..];
+            rows.each(slot, |row, value| set(&mut new[row], value));
+        }
+        let more = rows.len();
+        if self.has_doubles {
+            self.double_positions.resize(self.double_positions.len() + more, [0.0; 3]);
+        } else {
+            self.positions.resize(self.positions.len() + more, [0.0; 3]);
+        }
+        for (group, column) in [(NORMAL, &mut self.normals), (COLOR, &mut self.colors)] {
+            if self.has[group] {
+                column.resize(column.len() + more, [0.0; 3]);
+                (0..3).for_each(|axis| fill(column, rows, group + axis, |row, value| row[axis] = value as f32));
+            }
+        }
+        for axis in 0..3 {
+            if self.has_doubles {
+                fill(&mut self.double_positions, rows, POSITION + axis, |row, value| row[axis] = value);
+            } else {
+                fill(&mut self.positions, rows, POSITION + axis, |row, value| row[axis] = value as f32);
+            }
+        }
+        if self.has[LABEL] {
+            self.labels.resize(self.labels.len() + more, -1);
+            fill(&mut self.labels, rows, LABEL, |row, value| *row = label(value));
+        }
+    }
+
     /// Takes one point.
     pub(crate) fn push(&mut self, values: &[f64; SLOTS]) {
         let triple = |first: usize| -> [f32; 3] { std::array::from_fn(|i| values[first + i] as f32) };
@@ -99,19 +146,31 @@ impl Columns {
             self.colors.push(triple(COLOR));
         }
         if self.has[LABEL] {
-            let label = values[LABEL];
-            self.labels.push(if label.is_finite() { label.round() as i32 } else { -1 });
+            self.labels.push(label(values[LABEL]));
         }
     }
 
+    /// The coordinates of all points.
+    pub(crate) fn coordinates(&self) -> impl Iterator<Item = [f64; 3]> {
+        self.double_positions.iter().copied().chain(self.positions.iter().map(|point| point.map(f64::from)))
+    }
+
     /// The cloud, with colours brought to `0..=255`; says in `warnings` what was assumed on the way.
-    pub(crate) fn finish(mut self, warnings: &mut Vec<String>) -> Result<PointCloud> {
+    pub(crate) fn finish(self, warnings: &mut Vec<String>) -> Result<PointCloud> {
+        let mut measure = Measure::default();
+        measure.add(&self);
+        self.finish_as(&measure, warnings)
+    }
+
+    /// [`Self::finish`] of some of the points that were measured.
+    pub(crate) fn finish_as(mut self, measure: &Measure, warnings: &mut Vec<String>) -> Result<PointCloud> {
         let mut origin = [0.0; 3];
         if self.has_doubles {
-            (self.positions, origin) = PointCloud::positions_from_f64(&self.double_positions);
+            origin = origin_of(measure.corners);
+            self.positions = self.double_positions.iter().map(|point| relative_to(origin, *point)).collect();
             drop(std::mem::take(&mut self.double_positions));
         }
-        self.scale_colors(warnings);
+        self.scale_colors(measure.highest_color, warnings);
         let (colors, normals, labels) = (self.has[COLOR], self.has[NORMAL], self.has[LABEL]);
         PointCloud::new(
             self.positions,
@@ -123,12 +182,12 @@ impl Columns {
     }
 
     /// Brings colours of any type to `0..=255`, and says where that was a guess.
-    fn scale_colors(&mut self, warnings: &mut Vec<String>) {
+    fn scale_colors(&mut self, highest: f32, warnings: &mut Vec<String>) {
         if !self.has[COLOR] || self.color_kind == ColorKind::Byte {
             return;
         }
         let ColorScale { highest, is_wide, broken } =
-            scale_colors(&mut self.colors, self.color_kind == ColorKind::Float);
+            scale_colors_up_to(highest, &mut self.colors, self.color_kind == ColorKind::Float);
         if self.color_kind == ColorKind::Wide {
             if !is_wide {
                 warnings.push(format!("colours go up to {highest} only: they are taken as 8-bit values"));
@@ -138,6 +197,30 @@ impl Columns {
         }
         if broken > 0 {
             warnings.push(format!("{broken} colour values are not finite: they are taken as 0"));
+        }
+    }
+}
+
+/// What has to be known of all points before the first can be put into a cloud.
+#[derive(Debug, Clone)]
+pub(crate) struct Measure {
+    /// The box about all double coordinates, as [`widen`] makes it.
+    pub(crate) corners: [[f64; 3]; 2],
+    highest_color: f32,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { corners: [[f64::INFINITY; 3], [f64::NEG_INFINITY; 3]], highest_color: 0.0 }
+    }
+}
+
+impl Measure {
+    /// Looks at points, and only where there is something that has to be known.
+    pub(crate) fn add(&mut self, columns: &Columns) {
+        columns.double_positions.iter().for_each(|point| widen(&mut self.corners, *point));
+        if columns.has[COLOR] && columns.color_kind != ColorKind::Byte {
+            self.highest_color = self.highest_color.max(highest(&columns.colors));
         }
     }
 }

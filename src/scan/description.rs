@@ -91,15 +91,17 @@ impl Description {
     }
 
     pub(crate) fn new(path: &Path, cloud: &PointCloud, contents: &Contents) -> Self {
-        let bounds = cloud.bounds();
-        let corner = |corner: [f32; 3]| std::array::from_fn(|axis| f64::from(corner[axis]) + cloud.origin[axis]);
-        let extent: Option<[f64; 3]> =
-            bounds.map(|(low, high)| std::array::from_fn(|axis| f64::from(high[axis]) - f64::from(low[axis])));
-        let non_finite_points = (0..cloud.len()).filter(|&index| !cloud.is_finite(index)).count();
+        Self::with_totals(path, cloud, contents, &Totals::of(cloud))
+    }
+
+    /// [`Self::new`] of a cloud that is a sample of what the file holds.
+    pub(crate) fn with_totals(path: &Path, cloud: &PointCloud, contents: &Contents, totals: &Totals) -> Self {
+        let Totals { points, non_finite_points, bounds } = *totals;
+        let extent: Option<[f64; 3]> = bounds.map(|(low, high)| std::array::from_fn(|axis| high[axis] - low[axis]));
         let mut description = Self {
             file: path.display().to_string(),
             format: contents.format.clone(),
-            points: cloud.len(),
+            points,
             non_finite_points,
             properties: contents.properties.clone(),
             elements: contents
@@ -108,8 +110,8 @@ impl Description {
                 .map(|(name, count)| Element { name: name.clone(), count: *count })
                 .collect(),
             faces: contents.faces,
-            low: bounds.map(|(low, _)| corner(low)),
-            high: bounds.map(|(_, high)| corner(high)),
+            low: bounds.map(|(low, _)| low),
+            high: bounds.map(|(_, high)| high),
             extent,
             color_range: cloud.colors.as_ref().and_then(|colors| range(colors.iter().flatten())),
             normals: contents.normals,
@@ -158,6 +160,24 @@ impl Description {
             warnings.push(format!("{} seems to point up: models expect +z", up.answer));
         }
         self.warnings.append(&mut warnings);
+    }
+}
+
+/// What a description says of all points.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) points: usize,
+    pub(crate) non_finite_points: usize,
+    /// The corners of the box about the finite points, in the file's coordinates.
+    pub(crate) bounds: Option<([f64; 3], [f64; 3])>,
+}
+
+impl Totals {
+    fn of(cloud: &PointCloud) -> Self {
+        let corner = |corner: [f32; 3]| std::array::from_fn(|axis| f64::from(corner[axis]) + cloud.origin[axis]);
+        let non_finite_points = (0..cloud.len()).filter(|&index| !cloud.is_finite(index)).count();
+        let bounds = cloud.bounds().map(|(low, high)| (corner(low), corner(high)));
+        Self { points: cloud.len(), non_finite_points, bounds }
     }
 }
 

@@ -111,11 +111,16 @@ impl Scan {
 
 /// An error unless there is a label and a confidence for every point.
 pub(super) fn check_rows(cloud: &PointCloud, labels: &[i32], confidence: &[f32]) -> Result<()> {
+    check_count(cloud.len(), labels, confidence)
+}
+
+/// [`check_rows`] of a scan of so many points.
+pub(super) fn check_count(points: usize, labels: &[i32], confidence: &[f32]) -> Result<()> {
     for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
-        if length != cloud.len() {
+        if length != points {
             return Err(Error::Argument {
                 what: what.into(),
-                problem: format!("it has {length} rows, and the scan has {} points", cloud.len()),
+                problem: format!("it has {length} rows, and the scan has {points} points"),
                 advice: "Give one row per point of the file, in its order".into(),
             });
         }

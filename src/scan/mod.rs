@@ -4,6 +4,7 @@
 //! the labels: a PLY file's own bytes, of other formats what they say of their points besides. A format is a module with a
 //! reader (path and bytes to cloud, contents and what is kept), a line in `format.rs`, and an arm in `file.rs`.
 
+mod blocks;
 pub(crate) mod color_scale;
 mod columns;
 mod description;
@@ -27,6 +28,7 @@ mod source;
 mod text;
 mod up;
 
+pub use blocks::{Blocks, Upright};
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub use format::{ENDINGS, ending, is_scan};
@@ -36,5 +38,6 @@ pub use label_set::{Class, LabelSet};
 pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
 pub use output::write_whole;
+pub use ply::Streamed;
 pub use point_cloud::PointCloud;
 pub use up::Up;

@@ -62,18 +62,12 @@ impl PointCloud {
     /// An axis whose finite coordinates stay within 8192 m is cast straight to `f32`, as the reference does; a
     /// farther one is taken relative to a whole-metre origin at the middle of its range.
     pub fn positions_from_f64(coordinates: &[[f64; 3]]) -> (Vec<[f32; 3]>, [f64; 3]) {
-        let mut origin = [0.0; 3];
-        for (axis, origin) in origin.iter_mut().enumerate() {
-            let finite = coordinates.iter().map(|point| point[axis]).filter(|value| value.is_finite());
-            let (low, high) =
-                finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-            if low <= high && low.abs().max(high.abs()) > LARGE_COORDINATE {
-                // Halved first, because the sum of two huge coordinates overflows.
-                *origin = (low / 2.0 + high / 2.0).round();
-            }
+        let mut corners = [[f64::INFINITY; 3], [f64::NEG_INFINITY; 3]];
+        for point in coordinates {
+            widen(&mut corners, *point);
         }
-        let relative = |point: &[f64; 3]| std::array::from_fn(|axis| (point[axis] - origin[axis]) as f32);
-        (coordinates.iter().map(relative).collect(), origin)
+        let origin = origin_of(corners);
+        (coordinates.iter().map(|point| relative_to(origin, *point)).collect(), origin)
     }
 
     /// Number of points.
@@ -95,6 +89,30 @@ impl PointCloud {
     pub fn bounds(&self) -> Option<([f32; 3], [f32; 3])> {
         extent(self.positions.iter().copied().filter(|position| position.iter().all(|value| value.is_finite())))
     }
+}
+
+/// Widens a box, from infinity to minus infinity at first, by the coordinates of a point that are finite.
+pub(super) fn widen([low, high]: &mut [[f64; 3]; 2], point: [f64; 3]) {
+    for axis in 0..3 {
+        if point[axis].is_finite() {
+            low[axis] = low[axis].min(point[axis]);
+            high[axis] = high[axis].max(point[axis]);
+        }
+    }
+}
+
+/// The origin of doubles in a box, in whole metres.
+pub(super) fn origin_of([low, high]: [[f64; 3]; 2]) -> [f64; 3] {
+    std::array::from_fn(|axis| {
+        let (low, high) = (low[axis], high[axis]);
+        let is_far = low <= high && low.abs().max(high.abs()) > LARGE_COORDINATE;
+        // Halved first, because the sum of two huge coordinates overflows.
+        if is_far { (low / 2.0 + high / 2.0).round() } else { 0.0 }
+    })
+}
+
+pub(super) fn relative_to(origin: [f64; 3], point: [f64; 3]) -> [f32; 3] {
+    std::array::from_fn(|axis| (point[axis] - origin[axis]) as f32)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Segmenter {
         let mut run = Run::new(options);
         let (finite, positions) = self.finite(cloud, &run)?;
         let points: Vec<usize> = finite.iter().map(|i| *i as usize).collect();
-        let grid_size = options.grid_size.unwrap_or(self.model.info().grid_size);
+        let grid_size = self.grid_size(options);
         let normals = match self.own_normals(cloud, &points, &mut run) {
             Wanted::Given(normals) => Some(normals),
             Wanted::Missing => {
@@ -69,7 +69,7 @@ impl Segmenter {
         for (index, view) in TestView::ALL.into_iter().enumerate() {
             let name = format!("view {} of {}", index + 1, TestView::ALL.len());
             run.step(&name, progress(index as f64))?;
-            let look = self.look(&positions, view, grid_size).await?;
+            let look = self.look_from(&positions, view, grid_size).await?;
             if index == 0 {
                 voxels = look.fragments.grid_coord.len();
             }
@@ -115,7 +115,7 @@ impl Segmenter {
     }
 
     /// Turns the scene, and builds what all fragments of the view share.
-    async fn look(&self, positions: &[[f32; 3]], view: TestView, grid_size: f64) -> Result<Look> {
+    async fn look_from(&self, positions: &[[f32; 3]], view: TestView, grid_size: f64) -> Result<Look> {
         let device = self.model.device();
         let placed = view.place(positions);
         let fragments = placed.fragments(grid_size)?;

@@ -6,7 +6,8 @@ use std::ops::Range;
 use ply_rs_bw::ply::{Encoding, PropertyType, ScalarType};
 
 use super::Original;
-use super::header::{Declares, Element, size_of};
+use super::header::{Declares, Element, Header, size_of};
+use super::roles::Roles;
 use super::write::class_comments;
 use crate::scan::LabelSet;
 use crate::scan::numbers::Tokens;
@@ -90,10 +91,10 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(original: &Original, element: &Element, recolor: bool) -> Self {
+    fn new(roles: &Roles, element: &Element, recolor: bool) -> Self {
         let mut plan = Self { replaced: Vec::new(), appended: Vec::new() };
         if recolor {
-            match original.roles.colors() {
+            match roles.colors() {
                 Some(colors) => {
                     plan.replaced.extend(colors.into_iter().enumerate().map(|(c, p)| (p, Given::Color(c))));
                 }
@@ -121,22 +122,51 @@ impl Plan {
 
 /// Writes the file with `label`, `scalar_Classification` and `confidence` for every vertex.
 pub(crate) fn write_labelled(original: &Original, labels: &Labels, out: &mut dyn Write) -> io::Result<()> {
-    let element = &original.header.elements[original.vertex];
-    let plan = Plan::new(original, element, labels.recolor);
-    write_header(original, &plan, labels.set, out)?;
-    let (bytes, rows, encoding) = (&original.bytes, &original.rows, original.header.encoding);
-    out.write_all(&bytes[original.header.body..rows.start(0)])?;
-    let mut row = Vec::new();
+    let Original { bytes, header, vertex, roles, rows } = original;
+    let mut writer = Labelling::new(header, *vertex, roles, labels);
+    writer.header(bytes, out)?;
+    out.write_all(&bytes[header.body..rows.start(0)])?;
     for index in 0..rows.len() {
-        let point = labels.point(index);
-        let old = &bytes[rows.start(index)..rows.start(index + 1)];
+        writer.row(&bytes[rows.start(index)..rows.start(index + 1)], out)?;
+    }
+    out.write_all(&bytes[rows.start(rows.len())..])
+}
+
+/// Puts labels into the header of a file and into its vertices, one after the other.
+pub(super) struct Labelling<'a> {
+    header: &'a Header,
+    vertex: usize,
+    labels: &'a Labels<'a>,
+    plan: Plan,
+    /// The vertex that comes next.
+    next: usize,
+    row: Vec<u8>,
+}
+
+impl<'a> Labelling<'a> {
+    pub(super) fn new(header: &'a Header, vertex: usize, roles: &Roles, labels: &'a Labels<'a>) -> Self {
+        let plan = Plan::new(roles, &header.elements[vertex], labels.recolor);
+        Self { header, vertex, labels, plan, next: 0, row: Vec::new() }
+    }
+
+    /// Writes the header of the file that starts with these bytes.
+    pub(super) fn header(&self, bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        write_header(self.header, bytes, self.vertex, &self.plan, self.labels.set, out)
+    }
+
+    /// Writes the next vertex, whose bytes these are.
+    pub(super) fn row(&mut self, old: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        let Self { plan, row, .. } = self;
+        let (element, encoding) = (&self.header.elements[self.vertex], self.header.encoding);
+        let point = self.labels.point(self.next);
+        self.next += 1;
         row.clear();
         let mut kept = 0;
         if !plan.replaced.is_empty() {
             for (property, span) in property_spans(old, element, encoding).into_iter().enumerate() {
                 if let Some(given) = plan.replacing(property) {
                     row.extend_from_slice(&old[kept..span.start]);
-                    given.put(&point, encoding, &mut row);
+                    given.put(&point, encoding, row);
                     kept = span.end;
                 }
             }
@@ -146,32 +176,37 @@ pub(crate) fn write_labelled(original: &Original, labels: &Labels, out: &mut dyn
             if encoding == Encoding::Ascii {
                 row.push(b' ');
             }
-            given.put(&point, encoding, &mut row);
+            given.put(&point, encoding, row);
         }
-        out.write_all(&row)?;
+        out.write_all(row)
     }
-    out.write_all(&bytes[rows.start(rows.len())..])
 }
 
 /// Writes the header's own lines, the class comments before its first element and the new properties after the
 /// vertex's last.
-fn write_header(original: &Original, plan: &Plan, set: &LabelSet, out: &mut dyn Write) -> io::Result<()> {
-    let header = &original.header;
+fn write_header(
+    header: &Header,
+    bytes: &[u8],
+    vertex: usize,
+    plan: &Plan,
+    set: &LabelSet,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let newline = header.newline;
     let last_property = header
         .lines
         .iter()
-        .rposition(|line| matches!(line.declares, Declares::Property(element, _) if element == original.vertex));
+        .rposition(|line| matches!(line.declares, Declares::Property(element, _) if element == vertex));
     let mut classes_due = true;
     for (index, line) in header.lines.iter().enumerate() {
-        let text = &original.bytes[line.span.clone()];
+        let text = &bytes[line.span.clone()];
         if matches!(line.declares, Declares::Element(_)) && classes_due {
             out.write_all(class_comments(set, newline).as_bytes())?;
             classes_due = false;
         }
         match line.declares {
             Declares::Class => {}
-            Declares::Property(element, property) if element == original.vertex => {
+            Declares::Property(element, property) if element == vertex => {
                 let name = &header.elements[element].properties[property].name;
                 match plan.replacing(property) {
                     Some(given) => write!(out, "property {} {name}{newline}", given.type_name())?,

@@ -3,10 +3,12 @@
 //! The file's bytes are kept with the places of its vertices, so that what is written equals what was read wherever
 //! the labels do not touch it: comments, unknown elements, the spelling of ascii numbers, the payload of a NaN.
 
+mod fixed;
 mod header;
 mod labelled;
 mod roles;
 mod rows;
+mod streamed;
 mod write;
 
 use std::path::Path;
@@ -14,8 +16,10 @@ use std::path::Path;
 use ply_rs_bw::ply::{Encoding, PropertyType};
 
 pub(crate) use labelled::{Labels, write_labelled};
+pub use streamed::Streamed;
 pub(crate) use write::{Fresh, write_cloud, write_fresh};
 
+use self::fixed::FixedRows;
 use self::header::{Element, Header};
 use self::roles::Roles;
 use self::rows::{Payload, Slot, Spans};
@@ -56,7 +60,11 @@ pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<(PointCloud, Contents,
     let mut payload = Payload::new(source, &header);
     for (index, element) in header.elements.iter().enumerate() {
         if index == vertex {
-            rows = payload.element(element, &roles.slots(element), true, &mut |row| columns.push(&row.scalars))?;
+            let slots = roles.slots(element);
+            rows = match FixedRows::of(element, &slots, header.encoding) {
+                Some(layout) => payload.fixed(element, &layout, &mut columns)?,
+                None => payload.element(element, &slots, true, &mut |row| columns.push(&row.scalars))?,
+            };
         } else if let Some(slots) = Faces::slots(element, !roles.has_normals()) {
             let is_strip = element.name.eq_ignore_ascii_case("tristrips");
             let spans = payload.element(element, &slots, false, &mut |row| faces.push(&row.list, is_strip))?;

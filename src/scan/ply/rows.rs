@@ -9,13 +9,14 @@ use ply_rs_bw::ply::{
     ScalarType,
 };
 
+use super::fixed::FixedRows;
 use super::header::{Element, Header};
 use crate::Result;
-use crate::scan::columns::SLOTS;
+use crate::scan::columns::{Columns, SLOTS};
 use crate::scan::numbers::{Tokens, c_special, shown};
 use crate::scan::source::Source;
 
-const ADVICE: &str = "The file is damaged or was cut short; copy or export it again";
+pub(super) const ADVICE: &str = "The file is damaged or was cut short; copy or export it again";
 
 /// The values of a row that someone asked for.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +139,15 @@ impl<'a> Payload<'a> {
             line: header.lines.len() + 1,
             long_lines: 0,
         }
+    }
+
+    /// Reads all rows of an element whose rows have one size into columns; says where they were.
+    pub(crate) fn fixed(&mut self, element: &Element, layout: &FixedRows, columns: &mut Columns) -> Result<Spans> {
+        let (start, stride, count) = (self.at, layout.stride, self.believable_count(element)?);
+        // So much is there: rows of the least size are rows of this size.
+        self.at += stride * count;
+        columns.extend(&layout.rows(&self.source.bytes[start..self.at]));
+        Ok(Spans::Fixed { start, stride, count })
     }
 
     /// Reads all rows of `element`, handing each to `sink` with its properties in `slots`; says where the rows were.

@@ -1,0 +1,158 @@
+//! A scan that is to be labelled: in memory, or left in its file because it is too large for that.
+
+use std::io::Write;
+use std::path::Path;
+
+use pointtpa::scan::{self, Blocks, Description, Scan, Streamed, Up, Upright};
+use pointtpa::{Error, LabelSet, SegmentOptions, Segmentation, Segmenter, Tiles};
+
+use super::arguments::Tiling;
+use super::memory_size::MemorySize;
+use super::output::is_stdout;
+use super::screen;
+
+/// Bytes in memory per byte of a file that is read whole: itself, the columns of its points, and what is made of them.
+const TIMES_FILE: u64 = 4;
+/// Of the memory that may be used, the share that a scan may take before it is left in its file.
+const LARGE: f64 = 0.5;
+/// Bytes in memory of every point of a scan that is read whole, and of its answer.
+const PER_POINT_IN_MEMORY: u64 = 80;
+/// Bytes in memory of every point of a scan that is left in its file: its label and confidence.
+const PER_POINT: u64 = 8;
+/// Of the memory that may be used, what is left to the program itself.
+const SPARE: f64 = 0.1;
+
+/// How often a run that is short of memory is tried again in smaller tiles.
+const TRIES: u32 = 3;
+
+/// What may be used, and how the user wants scans to be cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) tiling: Tiling,
+    /// Bytes for everything.
+    pub(crate) memory: u64,
+}
+
+/// A scan as it is held.
+pub(crate) enum Opened {
+    Whole(Box<Scan>),
+    Streamed(Box<Streamed>),
+}
+
+impl Room {
+    /// As `--tiles` and `--memory` say; without `--memory`, what is free.
+    pub(crate) fn of(tiling: Tiling, memory: Option<MemorySize>) -> Self {
+        let memory = memory.map_or_else(available, |size| size.0);
+        Self { tiling, memory }
+    }
+
+    /// Opens a scan: it is read whole if there is room for it, or if it has to be.
+    pub(crate) fn open(self, path: &Path, must_be_whole: bool) -> Result<Opened, Error> {
+        let size = path.metadata().map_or(0, |metadata| metadata.len());
+        let is_large = size.saturating_mul(TIMES_FILE) as f64 > LARGE * self.memory as f64;
+        if is_large && self.tiling != Tiling::Off && !must_be_whole && !is_stdout(path) {
+            if let Some(streamed) = Streamed::open(path)? {
+                return Ok(Opened::Streamed(Box::new(streamed)));
+            }
+        }
+        Ok(Opened::Whole(Box::new(scan::read(path)?)))
+    }
+
+    /// How a scan is to be cut.
+    fn tiles(self, scan: &Opened) -> Tiles {
+        let own = match scan {
+            Opened::Whole(scan) => PER_POINT_IN_MEMORY * scan.cloud.len() as u64,
+            Opened::Streamed(scan) => PER_POINT * scan.len() as u64,
+        };
+        match self.tiling {
+            Tiling::Off => Tiles::Off,
+            Tiling::Edge(metres) => Tiles::Edge(metres),
+            // A scan that takes nearly all is worth a try in what is left: the device says when it is too little.
+            Tiling::Auto => Tiles::Within(((1.0 - SPARE) * self.memory as f64) as u64 - own.min(self.memory / 2)),
+        }
+    }
+
+    /// Labels a scan turned so that `up` is up; what does not fit in memory is tried again in smaller tiles. Points that wait
+    /// for their tile do so in `folder`.
+    pub(crate) fn segment(
+        self,
+        scan: &Opened,
+        segmenter: &Segmenter,
+        up: Up,
+        folder: &Path,
+        options: &SegmentOptions<'_>,
+    ) -> Result<Segmentation, Error> {
+        let upright = match scan {
+            Opened::Whole(scan) if up != Up::default() => Some(scan.cloud.upright(up)),
+            _ => None,
+        };
+        let mut tiles = if options.tta { Tiles::Off } else { self.tiles(scan) };
+        for tries_left in (0..TRIES).rev() {
+            let options = SegmentOptions { tiles, ..*options };
+            let found = match scan {
+                Opened::Whole(scan) => segmenter.segment_blocking(upright.as_ref().unwrap_or(&scan.cloud), &options),
+                Opened::Streamed(scan) => {
+                    segmenter.segment_blocks_blocking(&Upright { scan: &**scan, up }, folder, &options)
+                }
+            };
+            match (found, tiles) {
+                (Err(Error::OutOfMemory { problem, .. }), Tiles::Within(bytes)) if tries_left > 0 => {
+                    screen::say(&format!("{problem}: trying again in smaller tiles"));
+                    tiles = Tiles::Within(bytes / 2);
+                }
+                (found, _) => return found,
+            }
+        }
+        unreachable!("the last try returns")
+    }
+}
+
+/// Bytes that the system could give to the program.
+fn available() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    match system.available_memory() {
+        // Where nobody says.
+        0 => u64::MAX,
+        bytes => bytes,
+    }
+}
+
+impl Opened {
+    /// Number of points.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Whole(scan) => scan.cloud.len(),
+            Self::Streamed(scan) => scan.len(),
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Description {
+        match self {
+            Self::Whole(scan) => scan.describe(),
+            Self::Streamed(scan) => scan.describe(),
+        }
+    }
+
+    pub(crate) fn has_labels(&self) -> bool {
+        match self {
+            Self::Whole(scan) => scan.cloud.labels.is_some(),
+            Self::Streamed(scan) => scan.describe().labels.is_some(),
+        }
+    }
+
+    /// Writes it with its labels; see [`Scan::labelled_to`].
+    pub(crate) fn labelled_to(
+        &self,
+        out: &mut dyn Write,
+        labels: &[i32],
+        confidence: &[f32],
+        set: &LabelSet,
+        recolor: bool,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Whole(scan) => scan.labelled_to(out, labels, confidence, set, recolor),
+            Self::Streamed(scan) => scan.labelled_to(out, labels, confidence, set, recolor),
+        }
+    }
+}

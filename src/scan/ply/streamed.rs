@@ -1,0 +1,230 @@
+//! PLY files that are read block by block, and labelled, without ever being in memory.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::fixed::FixedRows;
+use super::header::Header;
+use super::labelled::{Labelling, Labels};
+use super::roles::Roles;
+use super::{contents, is_ply, point_element};
+use crate::scan::columns::{Columns, Measure};
+use crate::scan::description::{NormalSource, Totals};
+use crate::scan::file::check_count;
+use crate::scan::point_cloud::widen;
+use crate::scan::source::Source;
+use crate::scan::{Blocks, Description, LabelSet, PointCloud};
+use crate::{Error, Result};
+
+/// Points per block.
+const BLOCK: usize = 1 << 18;
+/// Headers are not longer.
+const LONGEST_HEADER: usize = 1 << 24;
+/// Points that a description looks at.
+const SAMPLED: usize = 1 << 20;
+
+/// A binary PLY file whose points all have one size, which is read again whenever its points are asked for.
+#[derive(Debug, Clone)]
+pub struct Streamed {
+    path: PathBuf,
+    /// The file up to its payload.
+    head: Vec<u8>,
+    header: Header,
+    vertex: usize,
+    roles: Roles,
+    layout: FixedRows,
+    /// The first byte of the points, and their number.
+    start: u64,
+    count: usize,
+    measure: Measure,
+    description: Description,
+}
+
+impl Streamed {
+    /// Opens a file and goes over it once; `None` if it has to be in memory to be read: no PLY, ascii, or points with lists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be read, [`Error::Scan`] where its header makes no sense or promises more than is there.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let mut head = vec![0; 4];
+        if file.read(&mut head).map_err(failed)? < 4 || !is_ply(&head) {
+            return Ok(None);
+        }
+        // As long as the header is: it is read twice as far until it parses, and its own error stands once all is there.
+        let mut length = 1 << 16;
+        let header = loop {
+            head.clear();
+            file.seek(SeekFrom::Start(0)).map_err(failed)?;
+            Read::by_ref(&mut file).take(length as u64).read_to_end(&mut head).map_err(failed)?;
+            match Header::parse(&Source { path, bytes: &head }) {
+                Ok(header) => break header,
+                Err(error) if head.len() < length || length >= LONGEST_HEADER => return Err(error),
+                Err(_) => length *= 2,
+            }
+        };
+        head.truncate(header.body);
+        let source = Source { path, bytes: &head };
+        let (vertex, roles) = point_element(&source, &header)?;
+        let element = &header.elements[vertex];
+        let layout = FixedRows::of(element, &roles.slots(element), header.encoding);
+        let before = &header.elements[..vertex];
+        let (Some(layout), true) = (layout, before.iter().all(super::header::Element::is_fixed)) else {
+            return Ok(None);
+        };
+
+        let bytes = |count: u64, stride: usize| count.checked_mul(stride as u64);
+        let start = before.iter().try_fold(header.body as u64, |at, element| {
+            at.checked_add(bytes(element.count, element.least_row_bytes())?)
+        });
+        let end = start.and_then(|start| start.checked_add(bytes(element.count, layout.stride)?));
+        let (Some(start), Some(_)) = (start, end.filter(|end| *end <= size)) else {
+            let problem = format!(
+                "the header promises {} `{}` rows of {} bytes, and the file has {size} bytes in all",
+                element.count, element.name, layout.stride
+            );
+            return Err(source.error(&format!("byte {}", header.body), &problem, super::rows::ADVICE));
+        };
+        let count = element.count as usize;
+        let kinds = contents(&header, element, 0, NormalSource::None, Vec::new());
+        let mut streamed = Self {
+            path: path.to_owned(),
+            head,
+            header,
+            vertex,
+            roles,
+            layout,
+            start,
+            count,
+            measure: Measure::default(),
+            description: Description::new(path, &PointCloud::default(), &kinds),
+        };
+        streamed.description = streamed.look()?;
+        Ok(Some(streamed))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds, by its header, its bounds and a sample of its points.
+    pub fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
+    /// Writes what [`super::super::write_labelled`] writes, to any stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when a column has not one row per point, [`Error::Io`] of the file and of the stream.
+    pub fn labelled_to(
+        &self,
+        out: &mut dyn Write,
+        labels: &[i32],
+        confidence: &[f32],
+        set: &LabelSet,
+        recolor: bool,
+    ) -> Result<()> {
+        check_count(self.count, labels, confidence)?;
+        let labels = Labels { ids: labels, confidence, set, recolor };
+        let mut writer = Labelling::new(&self.header, self.vertex, &self.roles, &labels);
+        let to_stream = |source| Error::Io { action: "write", path: "stream".into(), source };
+        writer.header(&self.head, out).map_err(to_stream)?;
+        let mut file = self.file_at(self.head.len() as u64)?;
+        let copy = |part: &mut dyn Read, out: &mut dyn Write| io::copy(part, out).map(drop).map_err(to_stream);
+        copy(&mut file.by_ref().take(self.start - self.head.len() as u64), out)?;
+        self.rows(&mut |_, rows| {
+            rows.chunks_exact(self.layout.stride).try_for_each(|row| writer.row(row, out)).map_err(to_stream)
+        })?;
+        copy(&mut self.file_at(self.start + (self.count * self.layout.stride) as u64)?, out)
+    }
+
+    /// Goes over the points for what has to be known of all of them.
+    fn look(&mut self) -> Result<Description> {
+        let (step, stride) = (self.count.div_ceil(SAMPLED).max(1), self.layout.stride);
+        let mut measure = Measure::default();
+        let mut sample = Vec::new();
+        let (mut non_finite_points, mut corners) = (0, Measure::default().corners);
+        self.rows(&mut |first, rows| {
+            let columns = self.columns(rows);
+            measure.add(&columns);
+            for point in columns.coordinates() {
+                if point.iter().all(|value| value.is_finite()) {
+                    widen(&mut corners, point);
+                } else {
+                    non_finite_points += 1;
+                }
+            }
+            let skip = first.next_multiple_of(step) - first;
+            rows.chunks_exact(stride).skip(skip).step_by(step).for_each(|row| sample.extend_from_slice(row));
+            Ok(())
+        })?;
+        self.measure = measure;
+        let mut warnings = Vec::new();
+        let cloud = self.columns(&sample).finish_as(&self.measure, &mut warnings)?;
+        let element = &self.header.elements[self.vertex];
+        if step > 1 {
+            warnings.push(format!(
+                "the file is large: one point in {step} was looked at for what is said here of its points"
+            ));
+        }
+        let normals = if self.roles.has_normals() { NormalSource::File } else { NormalSource::None };
+        let faces = self.header.elements.iter().find(|element| element.name.eq_ignore_ascii_case("face"));
+        if normals == NormalSource::None && faces.is_some_and(|faces| faces.count > 0) {
+            warnings.push("the file is read in parts: its faces are kept, and give no normals".to_owned());
+        }
+        let contents =
+            contents(&self.header, element, faces.map_or(0, |faces| faces.count as usize), normals, warnings);
+        let [low, high] = corners;
+        let bounds = (low[0] <= high[0]).then_some((low, high));
+        let totals = Totals { points: self.count, non_finite_points, bounds };
+        Ok(Description::with_totals(&self.path, &cloud, &contents, &totals))
+    }
+
+    /// The columns of whole rows.
+    fn columns(&self, rows: &[u8]) -> Columns {
+        let mut columns = self.roles.columns(&self.header.elements[self.vertex]);
+        columns.extend(&self.layout.rows(rows));
+        columns
+    }
+
+    /// Hands out the bytes of all points, block by block, with the number of each block's first.
+    fn rows(&self, each: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        let mut file = self.file_at(self.start)?;
+        let mut bytes = vec![0; BLOCK.min(self.count) * self.layout.stride];
+        for first in (0..self.count).step_by(BLOCK) {
+            let rows = &mut bytes[..BLOCK.min(self.count - first) * self.layout.stride];
+            file.read_exact(rows).map_err(|source| self.failed(source))?;
+            each(first, rows)?;
+        }
+        Ok(())
+    }
+
+    fn file_at(&self, byte: u64) -> Result<BufReader<File>> {
+        let mut file = File::open(&self.path).map_err(|source| self.failed(source))?;
+        file.seek(SeekFrom::Start(byte)).map_err(|source| self.failed(source))?;
+        Ok(BufReader::with_capacity(1 << 20, file))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Io { action: "read", path: self.path.clone(), source }
+    }
+}
+
+impl Blocks for Streamed {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(usize, &PointCloud) -> Result<()>) -> Result<()> {
+        self.rows(&mut |first, rows| {
+            // What is assumed has been said of the whole.
+            each(first, &self.columns(rows).finish_as(&self.measure, &mut Vec::new())?)
+        })
+    }
+}
