@@ -292,3 +292,33 @@ fn the_formats_of_a_folder_get_the_labels_that_ply_gets() {
     bench.segment(&[&clash], "out.pcd", &[]).fails_with(2, "written as PLY or LAS");
     bench.segment(&[&clash], "out.ply", &[]).fails_with(1, "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read");
 }
+
+#[test]
+fn a_scan_that_does_not_fit_is_labelled_in_tiles_from_its_file() {
+    let bench = Bench::new();
+    // Twelve points where there was one: many points in few voxels, so that the file is what does not fit.
+    let scene = scan::read(SCENE.as_ref()).unwrap().cloud;
+    let many = |column: &Vec<[f32; 3]>| column.iter().flat_map(|row| [*row; 12]).collect::<Vec<[f32; 3]>>();
+    let colors = scene.colors.as_ref().map(many);
+    let large = PointCloud::new(many(&scene.positions), [0.0; 3], colors, None, None).unwrap();
+    scan::write_cloud(&bench.path("large.ply"), &large, &LabelSet::rooms()).unwrap();
+    let input = bench.path("large.ply").display().to_string();
+    let run = bench.segment(&[&input], "out.ply", &["--memory", "40M", "--json"]);
+    let result = run.succeeds().json();
+    assert!(result["passes"].as_u64().unwrap() > 1, "{result}");
+    assert_eq!(result["points"], large.len());
+    let labelled = scan::read(&bench.path("out.ply")).unwrap().cloud;
+    assert_eq!(labelled.positions, large.positions);
+    let labels = labelled.labels.unwrap();
+    assert!(labels.chunks_exact(12).all(|same| same.iter().all(|label| *label == same[0] && *label >= 0)));
+    assert_eq!(bench.names(), ["large.ply", "out.ply"]);
+
+    // By hand, in memory, and not at all.
+    let passes = |output: &str, more: &[&str]| {
+        let run = bench.segment(&[SCENE], output, &[&["--json"], more].concat());
+        run.succeeds().json()["passes"].as_u64().unwrap()
+    };
+    assert!(passes("edge.ply", &["--tiles", "3"]) > 1);
+    assert_eq!(passes("off.ply", &["--tiles", "off"]), 1);
+    bench.segment(&[SCENE], "no.ply", &["--tiles", "0"]).fails_with(2, "auto, off or a length");
+}

@@ -97,7 +97,7 @@ fn tiles_on_disk_are_tiles_in_memory() {
     let (segmenter, house) = (segmenter(u64::MAX), house());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("house.ply");
-    scan::write_cloud(&path, &house, None).unwrap();
+    scan::write_cloud(&path, &house, &pointtpa::LabelSet::rooms()).unwrap();
     // What a file holds of colours and normals may be rounded, so both read it.
     let (streamed, read) = (Streamed::open(&path).unwrap().unwrap(), scan::read(&path).unwrap());
     let options = SegmentOptions { tiles: Tiles::Edge(6.0), ..SegmentOptions::default() };

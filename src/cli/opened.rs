@@ -58,12 +58,13 @@ impl Room {
         Ok(Opened::Whole(Box::new(scan::read(path)?)))
     }
 
-    /// How a scan is to be cut.
-    fn tiles(self, scan: &Opened) -> Tiles {
-        let own = match scan {
-            Opened::Whole(scan) => PER_POINT_IN_MEMORY * scan.cloud.len() as u64,
-            Opened::Streamed(scan) => PER_POINT * scan.len() as u64,
-        };
+    /// How a scan is to be cut for a model that takes so many bytes itself.
+    fn tiles(self, scan: &Opened, model: u64) -> Tiles {
+        let own = model
+            + match scan {
+                Opened::Whole(scan) => PER_POINT_IN_MEMORY * scan.cloud.len() as u64,
+                Opened::Streamed(scan) => PER_POINT * scan.len() as u64,
+            };
         match self.tiling {
             Tiling::Off => Tiles::Off,
             Tiling::Edge(metres) => Tiles::Edge(metres),
@@ -86,7 +87,8 @@ impl Room {
             Opened::Whole(scan) if up != Up::default() => Some(scan.cloud.upright(up)),
             _ => None,
         };
-        let mut tiles = if options.tta { Tiles::Off } else { self.tiles(scan) };
+        let model = segmenter.model().device().memory().live;
+        let mut tiles = if options.tta { Tiles::Off } else { self.tiles(scan, model) };
         for tries_left in (0..TRIES).rev() {
             let options = SegmentOptions { tiles, ..*options };
             let found = match scan {

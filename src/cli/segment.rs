@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use pointtpa::model::weights::ModelFile;
+use pointtpa::model::weights::{Feature, ModelFile};
 use pointtpa::scan::{self, Description, Up};
 use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
-use super::arguments::{Global, Segment};
+use super::arguments::{Global, Segment, Tiling};
 use super::exit::{Failure, Outcome};
 use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
 use super::opened::{Opened, Room};
@@ -36,6 +36,9 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     let mut run = Run { global, command, file, room, engine: None };
     if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
 }
+
+/// Metres beyond which a scan is no single room.
+const WIDE: f64 = 12.0;
 
 /// What the scans of one run share.
 struct Run<'a> {
@@ -108,6 +111,7 @@ impl Run<'_> {
             description.warnings.push("the scan has labels already: the output has this run's in their place".into());
         }
         let up = self.up(&mut description);
+        self.advise_tiles(&mut description);
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
@@ -138,6 +142,19 @@ impl Run<'_> {
             warnings: description.warnings,
             segmentation,
         })
+    }
+
+    /// Says of a scan that is far wider than a room what may make its labels better.
+    fn advise_tiles(&self, description: &mut Description) {
+        let width = description.extent.map_or(0.0, |extent| extent[0].max(extent[1]));
+        let metres = description.units.as_ref().is_none_or(|units| units.answer == "metres");
+        let reads_coordinates = self.file.info().features.contains(&Feature::Coord);
+        if self.command.tiles == Tiling::Auto && !self.command.tta && metres && width > WIDE && reads_coordinates {
+            description.warnings.push(format!(
+                "the scan is {width:.0} m wide; a model that learned from single rooms labels it better in tiles of their \
+                 size: `--tiles 6`"
+            ));
+        }
     }
 
     /// Which direction of the scan is up: what the user says, else what is assumed, which is told.

@@ -53,7 +53,7 @@ const MARGIN: f64 = 1.5;
 /// The widest tile of a scene that has to be cut, for models that read coordinates: they learned from rooms.
 const ROOM: f64 = 10.0;
 /// The narrowest tile that is tried where memory is short, in margins: of a smaller one most would be margin.
-const NARROWEST: f64 = 2.0;
+const NARROWEST: f64 = 1.0;
 /// How much narrower the next try is.
 const NARROWER: f64 = 0.85;
 
