@@ -117,6 +117,14 @@ impl Segmenter {
         if options.tta {
             return self.segment_views(cloud, options).await;
         }
+        match (self.segment_at_once(cloud, options).await, options.tiles) {
+            (Err(Error::OutOfMemory { .. }), Tiles::Within(bytes)) => self.segment_smaller(cloud, bytes, options).await,
+            (found, _) => found,
+        }
+    }
+
+    /// [`Self::segment`] of the whole scene in one pass.
+    async fn segment_at_once(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
         let device = self.model.device();
         device.reset_peak();
         let mut run = Run::new(options);

@@ -28,7 +28,9 @@ fn house() -> PointCloud {
         house.positions.extend(next.positions);
         for (whole, part) in [(&mut house.colors, next.colors), (&mut house.normals, next.normals)] {
             assert_eq!(whole.is_some(), part.is_some());
-            whole.iter_mut().for_each(|whole| whole.extend(part.iter().flatten()));
+            if let Some(whole) = whole {
+                whole.extend(part.iter().flatten());
+            }
         }
         house.labels.as_mut().unwrap().extend(next.labels.unwrap());
     }
@@ -122,8 +124,13 @@ fn tiles_are_as_many_as_the_memory_asks_for_and_stay_within_it() {
         let found = segment(&limited, &house, Tiles::Within(bytes)).unwrap();
         assert!(found.passes > 1 && found.peak_bytes <= weights + bytes, "{} passes", found.passes);
     }
-    let error = segment(&unlimited, &house, Tiles::Within(1 << 16)).unwrap_err();
+    // What should have fit and does not is cut all the same, and once more; what cannot be cut small enough is an error.
+    let limited = segmenter(weights + needed / 2);
+    assert!(segment(&limited, &house, Tiles::Within(1 << 40)).unwrap().passes > 1);
+    let tiny = segmenter(weights + (1 << 20));
+    let error = segment(&tiny, &house, Tiles::Within(1 << 40)).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    assert_eq!(tiny.model().device().memory().live, weights);
 }
 
 #[test]

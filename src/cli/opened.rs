@@ -9,7 +9,6 @@ use pointtpa::{Error, LabelSet, SegmentOptions, Segmentation, Segmenter, Tiles};
 use super::arguments::Tiling;
 use super::memory_size::MemorySize;
 use super::output::is_stdout;
-use super::screen;
 
 /// Bytes in memory per byte of a file that is read whole: itself, the columns of its points, and what is made of them.
 const TIMES_FILE: u64 = 4;
@@ -21,9 +20,6 @@ const PER_POINT_IN_MEMORY: u64 = 80;
 const PER_POINT: u64 = 8;
 /// Of the memory that may be used, what is left to the program itself.
 const SPARE: f64 = 0.1;
-
-/// How often a run that is short of memory is tried again in smaller tiles.
-const TRIES: u32 = 3;
 
 /// What may be used, and how the user wants scans to be cut.
 #[derive(Clone, Copy)]
@@ -50,12 +46,11 @@ impl Room {
     pub(crate) fn open(self, path: &Path, must_be_whole: bool) -> Result<Opened, Error> {
         let size = path.metadata().map_or(0, |metadata| metadata.len());
         let is_large = size.saturating_mul(TIMES_FILE) as f64 > LARGE * self.memory as f64;
-        if is_large && self.tiling != Tiling::Off && !must_be_whole && !is_stdout(path) {
-            if let Some(streamed) = Streamed::open(path)? {
-                return Ok(Opened::Streamed(Box::new(streamed)));
-            }
+        let stays = is_large && self.tiling != Tiling::Off && !must_be_whole && !is_stdout(path);
+        match if stays { Streamed::open(path)? } else { None } {
+            Some(streamed) => Ok(Opened::Streamed(Box::new(streamed))),
+            None => Ok(Opened::Whole(Box::new(scan::read(path)?))),
         }
-        Ok(Opened::Whole(Box::new(scan::read(path)?)))
     }
 
     /// How a scan is to be cut for a model that takes so many bytes itself.
@@ -73,8 +68,7 @@ impl Room {
         }
     }
 
-    /// Labels a scan turned so that `up` is up; what does not fit in memory is tried again in smaller tiles. Points that wait
-    /// for their tile do so in `folder`.
+    /// Labels a scan turned so that `up` is up. Points that wait for their tile do so in `folder`.
     pub(crate) fn segment(
         self,
         scan: &Opened,
@@ -88,24 +82,14 @@ impl Room {
             _ => None,
         };
         let model = segmenter.model().device().memory().live;
-        let mut tiles = if options.tta { Tiles::Off } else { self.tiles(scan, model) };
-        for tries_left in (0..TRIES).rev() {
-            let options = SegmentOptions { tiles, ..*options };
-            let found = match scan {
-                Opened::Whole(scan) => segmenter.segment_blocking(upright.as_ref().unwrap_or(&scan.cloud), &options),
-                Opened::Streamed(scan) => {
-                    segmenter.segment_blocks_blocking(&Upright { scan: &**scan, up }, folder, &options)
-                }
-            };
-            match (found, tiles) {
-                (Err(Error::OutOfMemory { problem, .. }), Tiles::Within(bytes)) if tries_left > 0 => {
-                    screen::say(&format!("{problem}: trying again in smaller tiles"));
-                    tiles = Tiles::Within(bytes / 2);
-                }
-                (found, _) => return found,
+        let tiles = if options.tta { Tiles::Off } else { self.tiles(scan, model) };
+        let options = SegmentOptions { tiles, ..*options };
+        match scan {
+            Opened::Whole(scan) => segmenter.segment_blocking(upright.as_ref().unwrap_or(&scan.cloud), &options),
+            Opened::Streamed(scan) => {
+                segmenter.segment_blocks_blocking(&Upright { scan: &**scan, up }, folder, &options)
             }
         }
-        unreachable!("the last try returns")
     }
 }
 

@@ -12,7 +12,7 @@ use pointtpa::model::write::write_model_to;
 use pointtpa::scan::{self, PointCloud, Scan, Up};
 use pointtpa::train::teach::LEARNS;
 use pointtpa::train::{Lesson, Teacher};
-use pointtpa::{Device, Error, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter};
+use pointtpa::{Device, Error, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
 use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_time::Instant;
@@ -215,18 +215,30 @@ impl State {
         }))
     }
 
-    pub(crate) async fn segment(&mut self, grid_size: Option<f64>, progress: &dyn Fn(Progress<'_>)) -> Outcome {
+    /// Labels the scan at once if that fits, else in tiles; with `smaller` in tiles of half its width, for a device that broke
+    /// off at more.
+    pub(crate) async fn segment(
+        &mut self,
+        grid_size: Option<f64>,
+        smaller: bool,
+        progress: &dyn Fn(Progress<'_>),
+    ) -> Outcome {
         let loaded = self.model.as_ref().ok_or_else(|| Failure::needs("Load a model"))?;
         let scan = self.scan.as_ref().ok_or_else(|| Failure::needs("Open a scan"))?;
+        let weights = 4.0 * count(loaded.segmenter.model().config()) as f64;
+        let width = scan.cloud().bounds().map_or(0.0, |(low, high)| (high[0] - low[0]).max(high[1] - low[1]));
+        let tiles = match smaller {
+            true if width > 0.0 => Tiles::Edge(f64::from(width) / 2.0),
+            _ => Tiles::Within((self.budget - weights).max(0.0) as u64),
+        };
         let options =
-            SegmentOptions { grid_size, details: true, progress: Some(progress), ..SegmentOptions::default() };
+            SegmentOptions { grid_size, details: true, tiles, progress: Some(progress), ..SegmentOptions::default() };
         let found = loaded.segmenter.segment(scan.cloud(), &options).await?;
         let voxels = found.voxels.max(1) as f64;
-        let weights = 4.0 * count(loaded.segmenter.model().config()) as f64;
-        self.pace = Some(Pace {
-            seconds: seconds(&found) / voxels,
-            bytes: (found.peak_bytes as f64 - weights).max(0.0) / voxels,
-        });
+        // What a tile takes says nothing of a scan at once.
+        let measured = (found.passes == 1).then(|| (found.peak_bytes as f64 - weights).max(0.0) / voxels);
+        let bytes = measured.or(self.pace.map(|pace| pace.bytes));
+        self.pace = bytes.map(|bytes| Pace { seconds: seconds(&found) / voxels, bytes });
         let value = segmentation(&found);
         self.segmentation = Some(found);
         Ok(value)

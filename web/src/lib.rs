@@ -49,7 +49,9 @@ impl Engine {
             "model" => self.state.model(&ask::text(&ask, "name")?, ask::bytes(&ask, "bytes")?),
             "open" => self.state.open(&ask::text(&ask, "name")?, ask::bytes(&ask, "bytes")?),
             "estimate" => self.state.estimate(ask::number(&ask, "gridSize")?),
-            "segment" => self.state.segment(ask::number(&ask, "gridSize")?, &step).await,
+            "segment" => {
+                self.state.segment(ask::number(&ask, "gridSize")?, ask::flag(&ask, "smaller")?, &step).await
+            }
             "features" => self.state.features(),
             "similar" => self.state.similar(ask::index(&ask, "point")?),
             "point" => self.state.point(ask::index(&ask, "point")?),

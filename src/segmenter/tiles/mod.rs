@@ -51,9 +51,9 @@ pub enum Tiles {
 /// What tiles share with their neighbours on every side, in metres, unless they are too narrow for it.
 const MARGIN: f64 = 1.5;
 /// The widest tile of a scene that has to be cut, for models that read coordinates: they learned from rooms.
-const ROOM: f64 = 10.0;
-/// The narrowest tile that is tried where memory is short, in margins: of a smaller one most would be margin.
-const NARROWEST: f64 = 1.0;
+const ROOM: f64 = 6.0;
+/// The narrowest tile that is tried where memory is short, in metres: of a smaller one most would be margin.
+const NARROWEST: f64 = 1.5;
 /// How much narrower the next try is.
 const NARROWER: f64 = 0.85;
 
@@ -78,6 +78,27 @@ struct Plot {
     skipped: usize,
 }
 
+/// How it is cut.
+struct Cut {
+    layout: Layout,
+    /// Cells along the edge of a tile, about.
+    edge: u32,
+    /// What smaller tiles should take, if they are worth a try where these do not fit.
+    narrower: Option<u64>,
+}
+
+impl Plot {
+    /// Cells along x and y.
+    fn cells(&self) -> [u32; 2] {
+        [0, 1].map(|axis| self.lattice.last[axis] + 1)
+    }
+
+    /// Tiles of about so many cells along the edge.
+    fn layout(&self, edge: u32) -> Layout {
+        Layout::new(self.cells(), edge, (MARGIN / self.lattice.size).ceil() as u32)
+    }
+}
+
 impl Segmenter {
     /// [`Segmenter::segment`] in tiles, if the options ask for it and the scene is large enough; else `None`.
     pub(super) async fn segment_tiles(
@@ -85,17 +106,30 @@ impl Segmenter {
         cloud: &PointCloud,
         options: &SegmentOptions<'_>,
     ) -> Result<Option<Segmentation>> {
-        let mut run = Run::new(options);
         if options.tiles == Tiles::Off || self.fits(cloud.len(), options) {
             return Ok(None);
         }
+        let mut run = Run::new(options);
         let plot = self.survey(cloud, &mut run)?;
-        let layout = self.layout(&plot, options)?;
-        if layout.len() == 1 {
+        let cut = self.cut(&plot, options)?;
+        if cut.layout.len() == 1 {
             return Ok(None);
         }
-        let mut buckets = Picked::new(cloud, layout.len());
-        self.label(cloud, &plot, &layout, &mut buckets, run).await.map(Some)
+        self.label_in(cut, cloud, &plot, &|tiles| Ok(Box::new(Picked::new(cloud, tiles))), run).await.map(Some)
+    }
+
+    /// [`Segmenter::segment`] of a scene that should have fit at once, and did not.
+    pub(super) async fn segment_smaller(
+        &self,
+        cloud: &PointCloud,
+        bytes: u64,
+        options: &SegmentOptions<'_>,
+    ) -> Result<Segmentation> {
+        log::warn!("the device has less memory than there should be: the scan is labelled in tiles");
+        let mut run = Run::new(options);
+        let plot = self.survey(cloud, &mut run)?;
+        let cut = self.cut(&plot, &SegmentOptions { tiles: Tiles::Within(bytes / 2), ..*options })?;
+        self.label_in(cut, cloud, &plot, &|tiles| Ok(Box::new(Picked::new(cloud, tiles))), run).await
     }
 
     /// Labels a scan that need not fit into memory, in tiles whose points wait in a temporary file in `folder`; the file has
@@ -112,9 +146,8 @@ impl Segmenter {
     ) -> Result<Segmentation> {
         let mut run = Run::new(options);
         let plot = self.survey(scan, &mut run)?;
-        let layout = self.layout(&plot, options)?;
-        let mut buckets = spill::Spilled::new(folder, layout.len())?;
-        self.label(scan, &plot, &layout, &mut buckets, run).await
+        let cut = self.cut(&plot, options)?;
+        self.label_in(cut, scan, &plot, &|tiles| Ok(Box::new(spill::Spilled::new(folder, tiles)?)), run).await
     }
 
     /// [`Self::segment_blocks`], waiting for it.
@@ -189,14 +222,10 @@ impl Segmenter {
     }
 
     /// Tiles of the size that was asked for, or the largest that fit.
-    fn layout(&self, plot: &Plot, options: &SegmentOptions<'_>) -> Result<Layout> {
-        let cells = [0, 1].map(|axis| plot.lattice.last[axis] + 1);
-        let margin = (MARGIN / plot.lattice.size).ceil() as u32;
-        let bytes = match options.tiles {
-            Tiles::Off => return Ok(Layout::new(cells, u32::MAX, margin)),
-            Tiles::Edge(metres) if metres.is_finite() && metres > 0.0 => {
-                return Ok(Layout::new(cells, (metres / plot.lattice.size).ceil() as u32, margin));
-            }
+    fn cut(&self, plot: &Plot, options: &SegmentOptions<'_>) -> Result<Cut> {
+        let edge = match options.tiles {
+            Tiles::Off => u32::MAX,
+            Tiles::Edge(metres) if metres.is_finite() && metres > 0.0 => (metres / plot.lattice.size).ceil() as u32,
             Tiles::Edge(metres) => {
                 return Err(Error::Argument {
                     what: "tiles".into(),
@@ -204,34 +233,55 @@ impl Segmenter {
                     advice: "Give their edge in metres, for example 10".into(),
                 });
             }
-            Tiles::Within(bytes) => bytes,
+            Tiles::Within(bytes) => return Ok(self.cut_within(plot, bytes, options)),
         };
-        let fullest = |layout: &Layout| {
+        Ok(Cut { layout: plot.layout(edge), edge, narrower: None })
+    }
+
+    /// The largest tiles that take at most so many bytes; the narrowest if none do, because what they take is an estimate and
+    /// the device will say.
+    fn cut_within(&self, plot: &Plot, bytes: u64, options: &SegmentOptions<'_>) -> Cut {
+        let needs = |layout: &Layout| {
             let loads = (0..layout.len()).map(|tile| plot.columns.within(&layout.cells(tile)));
             loads.map(|load| self.needs(load, options)).max().unwrap_or(0)
         };
-        let mut edge = cells[0].max(cells[1]);
-        let room = (ROOM / plot.lattice.size) as u32;
-        if fullest(&Layout::new(cells, edge, margin)) > bytes && self.reads_coordinates() {
-            edge = edge.min(room);
+        let narrowest = ((NARROWEST / plot.lattice.size) as u32).max(BLOCK);
+        let mut edge = plot.cells().into_iter().fold(narrowest, u32::max);
+        let mut layout = plot.layout(edge);
+        let mut needed = needs(&layout);
+        if needed > bytes && self.reads_coordinates() {
+            edge = edge.min((ROOM / plot.lattice.size) as u32).max(narrowest);
         }
+        while needed > bytes && edge > narrowest {
+            layout = plot.layout(edge);
+            needed = needs(&layout);
+            edge = if needed > bytes { ((f64::from(edge) * NARROWER) as u32).max(narrowest) } else { edge };
+        }
+        Cut { layout: plot.layout(edge), edge, narrower: (edge > narrowest).then_some(needed.min(bytes) / 2) }
+    }
+
+    /// Labels tile after tile; where the device has less memory than it should, again in smaller ones.
+    async fn label_in<'b>(
+        &self,
+        mut cut: Cut,
+        scan: &dyn Blocks,
+        plot: &Plot,
+        buckets: &dyn Fn(usize) -> Result<Box<dyn Buckets + 'b>>,
+        mut run: Run<'_>,
+    ) -> Result<Segmentation> {
         loop {
-            let layout = Layout::new(cells, edge, margin);
-            let needed = fullest(&layout);
-            if needed <= bytes {
-                return Ok(layout);
+            let options = run.options;
+            let mut points = buckets(cut.layout.len())?;
+            let found = self.label(scan, plot, &cut.layout, &mut *points, run).await;
+            match (found, cut.narrower) {
+                (Err(Error::OutOfMemory { problem, .. }), Some(bytes)) => {
+                    let metres = f64::from(cut.edge) * plot.lattice.size;
+                    log::warn!("tiles of {metres:.1} m do not fit ({problem}): trying again in smaller ones");
+                    cut = self.cut_within(plot, bytes, options);
+                    run = Run::new(options);
+                }
+                (found, _) => return found,
             }
-            if f64::from(edge) < NARROWEST * f64::from(margin) || edge <= BLOCK {
-                return Err(Error::OutOfMemory {
-                    device: self.model.device().name().to_owned(),
-                    problem: format!(
-                        "tiles of {:.1} m take {needed} bytes, and {bytes} may be used beside the scan and the model",
-                        f64::from(edge) * plot.lattice.size
-                    ),
-                    advice: "Raise `--memory`, or use a coarser `--grid`".into(),
-                });
-            }
-            edge = ((f64::from(edge) * NARROWER) as u32).max(BLOCK);
         }
     }
 

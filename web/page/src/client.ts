@@ -104,10 +104,10 @@ export class Client {
     });
   }
 
-  segment(gridSize: number | null, onProgress?: OnProgress): Promise<Segmentation> {
+  segment(gridSize: number | null, smaller: boolean, onProgress?: OnProgress): Promise<Segmentation> {
     return this.#inTurn(async () => {
       await this.#reach('scan', onProgress);
-      const segmentation = await this.#send('segment', { gridSize }, onProgress);
+      const segmentation = await this.#send('segment', { gridSize, smaller }, onProgress);
       this.#gridSize = gridSize;
       this.#has = 'labels';
       return segmentation;
@@ -207,7 +207,7 @@ export class Client {
       this.#has = 'scan';
     }
     if (lacks('labels')) {
-      await this.#send('segment', { gridSize: this.#gridSize }, onProgress);
+      await this.#send('segment', { gridSize: this.#gridSize, smaller: false }, onProgress);
       this.#has = 'labels';
     }
   }

@@ -23,7 +23,8 @@ export async function segment(page: Page, models: Models): Promise<void> {
       async ({ onProgress, signal }) => {
         await models.need();
         signal.throwIfAborted();
-        return withRecovery(client, () => client.segment(plan.gridSize, onProgress), say);
+        const label = (smaller: boolean) => client.segment(plan.gridSize, smaller, onProgress);
+        return withRecovery(client, label, say, 'Trying once more, in smaller tiles.');
       },
       { expected: shown.opened.estimate.seconds },
     );

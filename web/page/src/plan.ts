@@ -48,7 +48,7 @@ export class Plan {
     this.#problem.hidden = problem === null;
     this.#problem.replaceChildren();
     if (problem === null) return;
-    this.#problem.append(element('p', {}, problem));
+    this.#problem.append(element('p', {}, `${problem} As it is it will be labelled in tiles, one after the other.`));
     if (fittingGridSize !== null) {
       const text = `Use voxels of ${length(fittingGridSize)}`;
       this.#problem.append(button(text, { id: 'use-fitting' }, () => this.choose(fittingGridSize)));

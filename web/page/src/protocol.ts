@@ -135,7 +135,7 @@ export interface Calls {
   /** A scan file; replaces the one before. */
   open: { ask: { name: string; bytes: ArrayBuffer }; answer: OpenedScan };
   estimate: { ask: { gridSize: number | null }; answer: Estimate };
-  segment: { ask: { gridSize: number | null }; answer: Segmentation };
+  segment: { ask: { gridSize: number | null; smaller: boolean }; answer: Segmentation };
   /** [n, 3], 0 to 255: the first three principal components of the network's features. After `segment`. */
   features: { ask: Record<string, never>; answer: { colors: Uint8Array } };
   /** [n], -1 to 1: cosine of each point's features with those of one. */
