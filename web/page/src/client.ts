@@ -5,6 +5,7 @@
 
 import { bytesOf, cancelled, Rejection } from './failure';
 import type { Answer, Call, Calls, DeviceInfo, ModelInfo, OpenedScan, Progress, Segmentation, TeachReport } from './protocol';
+import { inPageWords } from './words';
 import workerAddress from './worker.ts?worker&url';
 
 export interface NamedFile {
@@ -273,6 +274,6 @@ export class Client {
     const { failure } = message;
     // After these the worker is of no use.
     if (failure.kind === 'device-lost' || failure.kind === 'crash') this.#end();
-    pending.reject(new Rejection(failure));
+    pending.reject(new Rejection({ kind: failure.kind, message: inPageWords(failure.message) }));
   }
 }

@@ -17,7 +17,7 @@ export interface Running {
 }
 
 export interface JobOptions {
-  /** Seconds that it will take, if that is known. */
+  /** Seconds that it will take, if the device has shown that. */
   expected?: number | null;
   /** Told of every progress, beside the card. */
   onProgress?: (progress: Progress['progress']) => void;
@@ -73,9 +73,12 @@ export class Jobs {
     this.#stage.textContent = '';
     let done = 0;
     let quarter = 0;
+    // What comes before the first step, such as its shaders, says nothing of the speed of the others.
+    let started: number | null = null;
     const tell = (): void => {
-      const elapsed = (performance.now() - since) / 1000;
-      this.#time.textContent = timeText(elapsed, done, options.expected ?? null);
+      const now = performance.now();
+      const measured = started === null ? 0 : (now - started) / 1000;
+      this.#time.textContent = timeText((now - since) / 1000, measured, done, options.expected ?? null);
     };
     tell();
     const clock = setInterval(tell, 500);
@@ -84,6 +87,7 @@ export class Jobs {
         signal: job.signal,
         onProgress: (progress) => {
           if (this.#running !== job) return;
+          started ??= performance.now();
           done = progress.done;
           this.#bar.value = done;
           this.#stage.textContent = stageName(progress.stage);
@@ -114,7 +118,8 @@ export class Jobs {
   }
 }
 
-function timeText(elapsed: number, done: number, expected: number | null): string {
-  const left = done > 0.05 && elapsed > 0.5 ? (elapsed * (1 - done)) / done : expected === null ? null : expected - elapsed;
+/** Since the start, and how long still: by the speed of the `measured` seconds, else by what was expected. */
+function timeText(elapsed: number, measured: number, done: number, expected: number | null): string {
+  const left = done > 0.05 && measured > 0.5 ? (measured * (1 - done)) / done : expected === null ? null : expected - elapsed;
   return left !== null && left > 0 ? `${duration(elapsed)}, ${roughly(left)} left` : duration(elapsed);
 }

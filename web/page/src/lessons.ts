@@ -38,7 +38,7 @@ export async function learn(page: Page, lesson: Lesson): Promise<void> {
     const { report, adapter } = await jobs.run(
       'Learning from the paint',
       ({ onProgress }) => withRecovery(client, () => client.teach(lesson, onProgress), say),
-      { expected: lesson.seconds, onProgress: (progress) => teach.learning(progress) },
+      { onProgress: (progress) => teach.learning(progress) },
     );
     if (page.shown !== shown) return;
     page.beforeLesson = before;

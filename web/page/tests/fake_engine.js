@@ -165,6 +165,8 @@ export class Engine {
     this.before = { info: structuredClone(this.info), segmentation: structuredClone(this.segmentation) };
     const losses = [];
     const steps = Math.max(10, seconds * 6);
+    // The first step waits for shaders.
+    await wait(1000);
     for (let step = 0; step < steps; step++) {
       losses.push(2.4 * Math.exp(-step / (steps / 4)) + 0.15 + 0.12 * Math.abs(Math.sin(step)));
       progress(`step ${step}`, step / steps, losses.at(-1));

@@ -26,8 +26,8 @@ export function labelsOf(bytes) {
   return Int32Array.from({ length: count }, (_, row) => bytes.readInt32LE(end + row * stride + at));
 }
 
-/** What the native program says of a scan on the CPU; POINTTPA names the program. */
-export function nativeLabels(scan) {
+/** What the native program says of a scan on the CPU, with voxels of the model's size or so many metres; POINTTPA names the program. */
+export function nativeLabels(scan, voxels = null) {
   const named = process.env.POINTTPA;
   if (named && !existsSync(named)) throw new Error(`POINTTPA names ${named}, which is not there`);
   const programs = [named, join(TARGET, 'release/pointtpa'), join(TARGET, 'debug/pointtpa')];
@@ -36,11 +36,18 @@ export function nativeLabels(scan) {
   const folder = mkdtempSync(join(tmpdir(), 'pointtpa-native-'));
   try {
     const out = join(folder, 'labelled.ply');
-    execFileSync(program, ['segment', scan, '-o', out, '--device', 'cpu', '--quiet']);
+    execFileSync(program, ['segment', scan, '-o', out, '--device', 'cpu', '--quiet', ...(voxels ? ['--grid', String(voxels)] : [])]);
     return labelsOf(readFileSync(out));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Points of each class, most first. */
+export function tally(labels) {
+  const points = new Map();
+  for (const label of labels) points.set(label, (points.get(label) ?? 0) + 1);
+  return [...points.values()].sort((a, b) => b - a);
 }
 
 /** The share of points on which two agree. */
