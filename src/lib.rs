@@ -17,6 +17,8 @@
 pub mod bench;
 pub mod check;
 pub mod device;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod doctor;
 mod error;
 mod extent;
 #[doc(hidden)]

@@ -25,6 +25,7 @@ fn help_names_the_commands_and_exit_codes() {
         "info",
         "synth",
         "bench",
+        "doctor",
         "train",
         "completions",
         "Exit codes",
@@ -33,7 +34,9 @@ fn help_names_the_commands_and_exit_codes() {
     ] {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
-    for subcommand in ["segment", "check", "init", "convert", "info", "synth", "bench", "train", "completions"] {
+    for subcommand in
+        ["segment", "check", "init", "convert", "info", "synth", "bench", "doctor", "train", "completions"]
+    {
         let help = run(&[subcommand, "--help"]).succeeds().text();
         assert!(help.contains("Example"), "{subcommand}: {help}");
     }

@@ -27,6 +27,14 @@ Results go to standard output, messages and progress to standard error.
 
 Exit codes: 0 done, 1 bad input, 2 usage, 3 no adapter, 4 out of memory, 5 device lost, 130 cancelled";
 
+const DOCTOR: &str = "\
+All adapters are examined, those that are programs on the CPU, too; --device takes one. Exits with 0 if every kernel agrees
+with its twin on the CPU within its tolerance, else with 1. Reports of faults are most useful with what --json prints.
+
+Examples:
+  pointtpa doctor
+  pointtpa doctor --device llvmpipe --json > doctor.json";
+
 /// Segment 3D scans with Point Transformer V3 and PointTPA adapters, on any GPU or the plain CPU.
 #[derive(Debug, Parser)]
 #[command(name = "pointtpa", version, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -71,6 +79,9 @@ pub(crate) enum Command {
     Bench(Bench),
     Train(Box<Train>),
     Serve(Serve),
+    /// Examine this machine: its adapters, and every kernel on each of them against the CPU
+    #[command(after_help = DOCTOR)]
+    Doctor,
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  pointtpa completions bash > /etc/bash_completion.d/pointtpa")]
     Completions {

@@ -10,6 +10,7 @@ mod chart;
 mod check;
 mod choice;
 mod convert;
+mod doctor;
 mod eval;
 mod exit;
 mod info;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => bench::run(&arguments.global, command),
         Command::Check(command) => check::run(&arguments.global, command),
         Command::Convert(command) => convert::run(&arguments.global, command),
+        Command::Doctor => doctor::run(&arguments.global),
         Command::Eval(command) => eval::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),

@@ -246,6 +246,12 @@ impl Gpu {
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).extend(made);
     }
 
+    /// Kernel, permutation and entry point of everything that has run or is ready to.
+    #[cfg(test)]
+    pub(crate) fn pipelines_made(&self) -> Vec<Label> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// The pipeline of an entry point, created on first use.
     pub(super) fn pipeline(&self, variant: &'static Variant, entry: &'static Entry) -> Arc<Pipeline> {
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,8 @@ mod cpu;
 pub(crate) mod dispatch;
 pub(crate) mod gpu;
 mod host_buffer;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod inspect;
 mod pipeline;
 mod pool;
 mod profile;
@@ -20,11 +22,13 @@ mod tensor;
 mod tier;
 
 pub use compile::Compiled;
+#[cfg(not(target_arch = "wasm32"))]
+pub use inspect::AdapterDetails;
 pub use pool::MemoryUse;
 pub use profile::Timing;
 pub use select::{AdapterSummary, DeviceChoice, names_software};
 pub use tensor::{DType, Element, Tensor};
-pub use tier::Tier;
+pub use tier::{Limit, Tier};
 
 use crate::Result;
 use cpu::Cpu;
@@ -106,6 +110,14 @@ impl Device {
                 let info = &gpu.info;
                 format!("{} ({:?}, {} {}), {} tier", info.name, info.backend, info.driver, info.driver_info, gpu.tier)
             }
+        }
+    }
+
+    /// Its tier; `None` on the CPU, which has no limits to choose from.
+    pub fn tier(&self) -> Option<Tier> {
+        match self {
+            Self::Cpu(_) => None,
+            Self::Gpu(gpu) => Some(gpu.tier),
         }
     }
 

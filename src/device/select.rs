@@ -56,52 +56,18 @@ pub(super) async fn open(options: DeviceOptions) -> Result<Device> {
         return Ok(cpu("as asked"));
     }
     let adapters = adapters().await;
-    let hardware = |adapter: &&wgpu::Adapter| !summary(adapter).software;
-    let (found, reason) = match &options.choice {
-        DeviceChoice::Auto => match adapters.iter().find(hardware) {
-            Some(adapter) => (Some(adapter), "the GPU of this machine"),
-            None => return Ok(cpu("no GPU was found")),
-        },
-        DeviceChoice::Gpu => (adapters.iter().find(hardware), "the GPU of this machine"),
-        DeviceChoice::Named(name) => {
-            let wanted = name.to_lowercase();
-            (adapters.iter().find(|adapter| summary(adapter).name.to_lowercase().contains(&wanted)), "as asked")
+    let reason = match &options.choice {
+        DeviceChoice::Named(_) => "as asked",
+        _ => "the GPU of this machine",
+    };
+    let Some(adapter) = adapters.iter().find(|adapter| matching(&options.choice, adapter)) else {
+        if options.choice == DeviceChoice::Auto {
+            return Ok(cpu("no GPU was found"));
         }
-        DeviceChoice::Cpu => unreachable!("answered above"),
+        return Err(no_adapter(&options.choice, &adapters));
     };
-    let Some(adapter) = found else {
-        let names: Vec<String> = adapters
-            .iter()
-            .map(summary)
-            .map(|a| {
-                if a.software { format!("'{}' (software, used only by name)", a.name) } else { format!("'{}'", a.name) }
-            })
-            .collect();
-        let found = if names.is_empty() {
-            "This machine has none".into()
-        } else {
-            format!("This machine has {}", names.join(", "))
-        };
-        let wanted = match options.choice {
-            DeviceChoice::Named(name) => name,
-            _ => "gpu".into(),
-        };
-        return Err(Error::NoAdapter { wanted, found });
-    };
-    let opened = Gpu::open(
-        adapter,
-        gpu::Options {
-            tier: options.tier.unwrap_or_else(Tier::from_environment),
-            budget: options.budget,
-            poison: options.poison,
-            max_binding: options.max_binding,
-            profile: options.profile,
-        },
-    )
-    .await;
-    match opened {
-        Ok(gpu) => {
-            let device = Device::Gpu(Arc::new(gpu));
+    match open_adapter(adapter, &options).await {
+        Ok(device) => {
             log::info!("device: {} ({reason})", device.description());
             Ok(device)
         }
@@ -114,8 +80,52 @@ pub(super) async fn open(options: DeviceOptions) -> Result<Device> {
     }
 }
 
+/// Opens an adapter that was chosen.
+pub(super) async fn open_adapter(adapter: &wgpu::Adapter, options: &DeviceOptions) -> Result<Device> {
+    let options = gpu::Options {
+        tier: options.tier.unwrap_or_else(Tier::from_environment),
+        budget: options.budget,
+        poison: options.poison,
+        max_binding: options.max_binding,
+        profile: options.profile,
+    };
+    Ok(Device::Gpu(Arc::new(Gpu::open(adapter, options).await?)))
+}
+
+/// Whether a choice may end at an adapter.
+pub(super) fn matching(choice: &DeviceChoice, adapter: &wgpu::Adapter) -> bool {
+    let summary = summary(adapter);
+    match choice {
+        DeviceChoice::Auto | DeviceChoice::Gpu => !summary.software,
+        DeviceChoice::Named(name) => summary.name.to_lowercase().contains(&name.to_lowercase()),
+        DeviceChoice::Cpu => false,
+    }
+}
+
+/// The error of a choice that ends at none of `adapters`.
+pub(super) fn no_adapter(choice: &DeviceChoice, adapters: &[wgpu::Adapter]) -> Error {
+    let names: Vec<String> =
+        adapters
+            .iter()
+            .map(summary)
+            .map(|a| {
+                if a.software { format!("'{}' (software, used only by name)", a.name) } else { format!("'{}'", a.name) }
+            })
+            .collect();
+    let found = if names.is_empty() {
+        "This machine has none".into()
+    } else {
+        format!("This machine has {}", names.join(", "))
+    };
+    let wanted = match choice {
+        DeviceChoice::Named(name) => name.clone(),
+        _ => "gpu".into(),
+    };
+    Error::NoAdapter { wanted, found }
+}
+
 /// The adapters of this machine, discrete before integrated before software, then by name.
-async fn adapters() -> Vec<wgpu::Adapter> {
+pub(super) async fn adapters() -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
     // Browsers do not enumerate.
@@ -139,7 +149,7 @@ fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
 }
 
 /// Browsers say of few adapters what they are, but name some that are programs.
-fn is_software(info: &wgpu::AdapterInfo) -> bool {
+pub(super) fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
         || (info.device_type == wgpu::DeviceType::Other && names_software(&info.name))
 }

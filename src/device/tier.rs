@@ -1,6 +1,7 @@
 //! Capability tiers: what a kernel may count on.
 
 use super::shader_table;
+use serde::Serialize;
 
 /// How much of an adapter's ability is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ impl Tier {
                 log::warn!("POINTTPA_TIER={other} is neither `portable` nor `native`; using `native`");
                 Self::Native
             }
+        }
+    }
+
+    /// Why a device has this tier, for people.
+    pub(crate) fn reason(self) -> String {
+        match (std::env::var("POINTTPA_TIER").ok(), self) {
+            (Some(asked), _) if asked == self.to_string() => format!("POINTTPA_TIER={asked} asks for it"),
+            (_, Self::Native) => "the adapter's own limits are taken unless POINTTPA_TIER=portable is set".into(),
+            (_, Self::Portable) => "the program that opened the device asked for WebGPU's default limits".into(),
         }
     }
 
@@ -50,17 +60,44 @@ impl std::fmt::Display for Tier {
     }
 }
 
+/// A limit of an adapter that kernels depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// What is limited.
+    pub name: &'static str,
+    /// What kernels need at least; 0 where they make do with any.
+    pub needed: u64,
+    /// What the portable tier asks for: WebGPU's default.
+    pub portable: u64,
+    /// What the adapter offers, which the native tier asks for.
+    pub offered: u64,
+}
+
+/// The limits of `offered` that kernels depend on.
+pub(super) fn limits_that_matter(offered: &wgpu::Limits) -> Vec<Limit> {
+    let entries = || shader_table::ALL.iter().flat_map(|variant| variant.entries);
+    let buffers = entries().map(|e| e.storage.len() as u64).max().unwrap_or(0);
+    let invocations = entries().map(|e| e.workgroup.iter().map(|n| u64::from(*n)).product()).max().unwrap_or(0);
+    let bytes = entries().map(|e| u64::from(e.workgroup_bytes)).max().unwrap_or(0);
+    let portable = wgpu::Limits::default();
+    let limit = |name, needed, of: fn(&wgpu::Limits) -> u64| Limit {
+        name,
+        needed,
+        portable: of(&portable),
+        offered: of(offered),
+    };
+    vec![
+        limit("storage buffers per stage", buffers, |l| l.max_storage_buffers_per_shader_stage.into()),
+        limit("invocations per workgroup", invocations, |l| l.max_compute_invocations_per_workgroup.into()),
+        limit("bytes of workgroup memory", bytes, |l| l.max_compute_workgroup_storage_size.into()),
+        limit("workgroups per dimension", 0, |l| l.max_compute_workgroups_per_dimension.into()),
+        limit("bytes of a storage binding", 0, |l| l.max_storage_buffer_binding_size),
+        limit("bytes of a buffer", 0, |l| l.max_buffer_size),
+    ]
+}
+
 /// What the kernels need of an adapter, against what it offers; `None` where it suffices.
 pub(super) fn shortfall(offered: &wgpu::Limits) -> Option<String> {
-    let entries = || shader_table::ALL.iter().flat_map(|variant| variant.entries);
-    let buffers = entries().map(|e| e.storage.len() as u32).max().unwrap_or(0);
-    let invocations = entries().map(|e| e.workgroup.iter().product::<u32>()).max().unwrap_or(0);
-    let bytes = entries().map(|e| e.workgroup_bytes).max().unwrap_or(0);
-    let checks = [
-        ("storage buffers per stage", buffers, offered.max_storage_buffers_per_shader_stage),
-        ("invocations per workgroup", invocations, offered.max_compute_invocations_per_workgroup),
-        ("bytes of workgroup memory", bytes, offered.max_compute_workgroup_storage_size),
-    ];
-    let failed = checks.iter().find(|(_, needed, offered)| needed > offered)?;
-    Some(format!("{} {} are required, it has {}", failed.1, failed.0, failed.2))
+    let failed = limits_that_matter(offered).into_iter().find(|limit| limit.needed > limit.offered)?;
+    Some(format!("{} {} are required, it has {}", failed.needed, failed.name, failed.offered))
 }

@@ -18,6 +18,8 @@ pub mod coord_max;
 pub mod cross_entropy;
 #[cfg(test)]
 pub(crate) mod differences;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod distance;
 pub mod drop_path;
 pub(crate) mod expect;
 pub mod fma_peak;
@@ -36,6 +38,8 @@ mod math;
 pub mod mlp;
 pub mod neighbor_mask;
 pub mod neighbor_table;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod noise;
 pub mod norm_linear;
 mod outer;
 pub mod patch_attention;
