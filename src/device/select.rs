@@ -90,7 +90,7 @@ pub(super) async fn open(options: DeviceOptions) -> Result<Device> {
     };
     let opened = Gpu::open(
         adapter,
-        gpu::Options {
+        &gpu::Options {
             tier: options.tier.unwrap_or_else(Tier::from_environment),
             budget: options.budget,
             poison: options.poison,

@@ -1,6 +1,6 @@
 //! Capability tiers: what a kernel may count on.
 
-use super::shader_table;
+use super::{dispatch::MAX_GROUPS, shader_table};
 
 /// How much of an adapter's ability is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ pub(super) fn shortfall(offered: &wgpu::Limits) -> Option<String> {
         ("storage buffers per stage", buffers, offered.max_storage_buffers_per_shader_stage),
         ("invocations per workgroup", invocations, offered.max_compute_invocations_per_workgroup),
         ("bytes of workgroup memory", bytes, offered.max_compute_workgroup_storage_size),
+        ("workgroups per dimension", MAX_GROUPS, offered.max_compute_workgroups_per_dimension),
     ];
     let failed = checks.iter().find(|(_, needed, offered)| needed > offered)?;
     Some(format!("{} {} are required, it has {}", failed.1, failed.0, failed.2))
