@@ -5,11 +5,13 @@
 //! ```
 
 mod details;
+mod on_device;
 mod run;
 mod test_time;
 mod tiles;
 
 pub use details::Details;
+pub use on_device::LabelsOnDevice;
 pub use tiles::Tiles;
 
 use run::Run;
@@ -125,19 +127,29 @@ impl Segmenter {
 
     /// [`Self::segment`] of the whole scene in one pass.
     async fn segment_at_once(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Segmentation> {
-        let device = self.model.device();
-        device.reset_peak();
         let mut run = Run::new(options);
-        let (finite, positions) = self.finite(cloud, &run)?;
-        let lattice = Lattice::covering(&positions, self.grid_size(options))?;
-        let seen = self.look(cloud, &finite, positions, lattice, &mut run).await?;
+        let answer = self.answer(cloud, &mut run).await?;
+        self.read(cloud, answer, run).await
+    }
+
+    /// What the network says of the voxels of `cloud`; on a GPU it may not have been computed yet.
+    async fn answer(&self, cloud: &PointCloud, run: &mut Run<'_>) -> Result<Answer> {
+        self.model.device().reset_peak();
+        let (finite, positions) = self.finite(cloud, run)?;
+        let lattice = Lattice::covering(&positions, self.grid_size(run.options))?;
+        let seen = self.look(cloud, &finite, positions, lattice, run).await?;
         let (cell_of_point, voxels) = (seen.cell_of_point.clone(), seen.voxels);
-        let (logits, read_by_head) = self.forward(&seen, &run)?;
+        let (logits, read_by_head) = self.forward(&seen, run)?;
         drop(seen);
         run.step("labels", BEFORE_NETWORK + NETWORK)?;
         let (label, confidence) = argmax(&logits)?;
-        let probabilities = read_by_head.as_ref().map(|_| softmax(&logits, 1.0)).transpose()?;
-        drop(logits);
+        let details = read_by_head.map(|features| Ok::<_, Error>((softmax(&logits, 1.0)?, features))).transpose()?;
+        Ok(Answer { finite, cell_of_point, voxels, label, confidence, details })
+    }
+
+    /// Brings an answer to the host.
+    async fn read(&self, cloud: &PointCloud, answer: Answer, mut run: Run<'_>) -> Result<Segmentation> {
+        let Answer { finite, cell_of_point, voxels, label, confidence, details } = answer;
         let label: Vec<u32> = gather_rows(&cell_of_point, &label)?.to_vec().await?;
         run.finish("network");
         let confidence: Vec<f32> = gather_rows(&cell_of_point, &confidence)?.to_vec().await?;
@@ -148,18 +160,18 @@ impl Segmenter {
             labels[*point as usize] = label as i32;
             confidences[*point as usize] = confidence;
         }
-        let details = match (probabilities, read_by_head) {
-            (Some(probabilities), Some(features)) => {
+        let details = match details {
+            Some((probabilities, features)) => {
                 let (classes, channels) = (probabilities.columns(), features.columns());
                 let voxel_of_point = voxels_of_points(cloud, &finite, &cell_of_point).await?;
                 let (probabilities, features) = (probabilities.to_vec().await?, features.to_vec().await?);
                 Some(Details { voxel_of_point, classes, probabilities, channels, features })
             }
-            _ => None,
+            None => None,
         };
         let skipped = cloud.len() - finite.len();
         Ok(run.end(
-            device,
+            self.model.device(),
             Segmentation { labels, confidence: confidences, voxels, passes: 1, skipped, details, ..Default::default() },
         ))
     }
@@ -379,4 +391,19 @@ struct Seen {
     voxels: usize,
     pyramid: Pyramid,
     features: Tensor,
+}
+
+/// What the network says of a scan, on the device.
+struct Answer {
+    /// Input points with finite coordinates.
+    finite: Vec<u32>,
+    /// The voxel of each of them.
+    cell_of_point: Tensor,
+    voxels: usize,
+    /// `[v]`.
+    label: Tensor,
+    /// `[v]`.
+    confidence: Tensor,
+    /// Probabilities and features of the voxels, `[v, classes]` and `[v, channels]`.
+    details: Option<(Tensor, Tensor)>,
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// WebGPU's limit of workgroups per dimension.
-const MAX_GROUPS: u32 = 65_535;
+pub(super) const MAX_GROUPS: u32 = 65_535;
 
 /// `groups` workgroups as a two-dimensional grid; the shader recovers the flat index with
 /// `flat_group` and returns early, before any barrier only if the whole group does, where it is past the end.

@@ -1,6 +1,7 @@
 //! One opened GPU adapter.
 
 use super::{
+    fault::{Fault, Faults},
     pipeline::{Pipeline, create_pipeline},
     pool::{Pool, Pooled},
     profile::{Label, Profiler},
@@ -11,6 +12,7 @@ use super::{
 use crate::{Error, Result};
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,15 +31,7 @@ pub struct Gpu {
     poison: bool,
     pipelines: Mutex<HashMap<Label, Arc<Pipeline>>>,
     recorder: Mutex<Recorder>,
-    fault: Arc<Mutex<Option<Fault>>>,
-}
-
-/// What the driver reported outside of any call.
-#[derive(Clone)]
-enum Fault {
-    Lost(String),
-    OutOfMemory,
-    Refused(String),
+    faults: Faults,
 }
 
 /// Options of [`Gpu::open`].
@@ -50,64 +44,65 @@ pub(super) struct Options {
 }
 
 impl Gpu {
-    pub(super) async fn open(adapter: &wgpu::Adapter, options: Options) -> Result<Self> {
+    /// Opens an adapter.
+    pub(super) async fn open(adapter: &wgpu::Adapter, options: &Options) -> Result<Self> {
         let info = adapter.get_info();
         let refuse = |problem: String| Error::Adapter { adapter: info.name.clone(), problem };
-        let tier = options.tier;
-        let limits = tier.limits(&adapter.limits());
         if let Some(problem) = tier::shortfall(&adapter.limits()) {
             return Err(refuse(problem));
         }
-        let features = tier.features(adapter.features());
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("pointtpa"),
-            required_features: features,
-            required_limits: limits.clone(),
+            required_features: options.tier.features(adapter.features()),
+            required_limits: options.tier.limits(&adapter.limits()),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| refuse(e.to_string()))?;
+        let gpu = Self::over(device, queue, options)?;
+        gpu.listen();
+        Ok(gpu)
+    }
 
-        let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
-        let report = |fault: &Arc<Mutex<Option<Fault>>>, what: Fault| {
-            // The first report is the cause; what follows are its consequences.
-            fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
-        };
-        let sink = Arc::clone(&fault);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            log::debug!("{error}");
-            report(
-                &sink,
-                match error {
-                    wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
-                    _ => Fault::Refused(error.to_string()),
-                },
-            );
-        }));
-        let sink = Arc::clone(&fault);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                report(&sink, Fault::Lost(message));
-            }
-        });
-
+    /// Takes a device that is open.
+    pub(super) fn over(device: wgpu::Device, queue: wgpu::Queue, options: &Options) -> Result<Self> {
+        let (info, limits) = (device.adapter_info(), device.limits());
+        if let Some(problem) = tier::shortfall(&limits) {
+            return Err(Error::Adapter { adapter: info.name, problem });
+        }
         let offered = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let profiler = (options.profile && features.contains(wgpu::Features::TIMESTAMP_QUERY))
+        let profiler = (options.profile && device.features().contains(wgpu::Features::TIMESTAMP_QUERY))
             .then(|| Profiler::new(&device, queue.get_timestamp_period()));
         Ok(Self {
-            tier,
+            tier: options.tier,
             max_binding: options.max_binding.unwrap_or(offered).min(offered),
             pool: Pool::new(info.name.clone(), options.budget),
             poison: options.poison,
             pipelines: Mutex::default(),
             recorder: Mutex::new(Recorder::new(&device, profiler)),
-            fault,
+            faults: Faults::default(),
             info,
             device,
             queue,
             limits,
         })
+    }
+
+    /// Hears what the driver reports.
+    fn listen(&self) {
+        let faults = self.faults.clone();
+        self.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| faults.report_error(&error)));
+        let faults = self.faults.clone();
+        self.device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                faults.report(Fault::Lost(message));
+            }
+        });
+    }
+
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     pub(super) fn pool(&self) -> &Arc<Pool<GpuBuffer>> {
@@ -127,12 +122,7 @@ impl Gpu {
 
     /// The fault of the driver, if it reported one.
     pub(crate) fn check(&self) -> Result<()> {
-        match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => Ok(()),
-            Some(Fault::Lost(reason)) => Err(Error::DeviceLost { reason: reason.clone() }),
-            Some(Fault::OutOfMemory) => Err(self.pool.refused(0)),
-            Some(Fault::Refused(problem)) => Err(Error::Refused { problem: problem.clone() }),
-        }
+        self.faults.error(|| self.pool.refused(0)).map_or(Ok(()), Err)
     }
 
     pub(super) fn acquire(&self, bytes: u64) -> Result<Pooled<GpuBuffer>> {
@@ -143,7 +133,7 @@ impl Gpu {
                 // Freed buffers are really free once nothing recorded or running names them any more.
                 self.submit()?;
                 self.pool.trim();
-                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+                self.wait(wgpu::PollType::wait_indefinitely())?;
                 self.pool.acquire(bytes, make)?
             }
             answer => answer?,
@@ -160,22 +150,31 @@ impl Gpu {
             // A size class above the limit is an ordinary shortage of memory to the caller.
             return Err(self.pool.refused(size));
         }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.allocate("tensor", size, usage).map(GpuBuffer)
+    }
+
+    /// A buffer, or the error that the GPU has no memory for it.
+    pub(super) fn allocate(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.within_memory(size, || self.device.create_buffer(&descriptor))
+    }
+
+    /// Does what takes `bytes` of the GPU's memory, or says that it has not so many; then the device can be used further.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn within_memory<R>(&self, bytes: u64, take: impl FnOnce() -> R) -> Result<R> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("tensor"),
-            size,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let failed = scope.pop();
-        // In the browser the answer comes later, and an exhausted device reports itself through `check`.
-        #[cfg(not(target_arch = "wasm32"))]
-        if pollster::block_on(failed).is_some() {
-            return Err(self.pool.refused(size));
+        let taken = take();
+        match pollster::block_on(scope.pop()) {
+            None => Ok(taken),
+            Some(_) => Err(self.pool.refused(bytes)),
         }
-        #[cfg(target_arch = "wasm32")]
-        drop(failed);
-        Ok(GpuBuffer(buffer))
+    }
+
+    /// In the browser the answer comes later, and an exhausted device reports itself through [`Self::check`].
+    #[cfg(target_arch = "wasm32")]
+    fn within_memory<R>(&self, _: u64, take: impl FnOnce() -> R) -> Result<R> {
+        Ok(take())
     }
 
     /// Writes `data` to the start of `buffer`.
@@ -184,12 +183,15 @@ impl Gpu {
         // this pooled buffer held before.
         self.submit()?;
         let whole = data.len() / 4 * 4;
-        self.queue.write_buffer(&buffer.0, 0, &data[..whole]);
-        if whole < data.len() {
-            let mut word = [0; 4];
-            word[..data.len() - whole].copy_from_slice(&data[whole..]);
-            self.queue.write_buffer(&buffer.0, whole as u64, &word);
-        }
+        // A write is staged in memory of its own.
+        self.within_memory(data.len() as u64, || {
+            self.queue.write_buffer(&buffer.0, 0, &data[..whole]);
+            if whole < data.len() {
+                let mut word = [0; 4];
+                word[..data.len() - whole].copy_from_slice(&data[whole..]);
+                self.queue.write_buffer(&buffer.0, whole as u64, &word);
+            }
+        })?;
         self.recorder().note_upload(&self.queue, data.len() as u64);
         Ok(())
     }
@@ -212,9 +214,20 @@ impl Gpu {
         let before = self.recorder().take_submitted();
         self.submit()?;
         if let Some(before) = before {
-            let _ = self.device.poll(wgpu::PollType::Wait { submission_index: Some(before), timeout: None });
+            self.wait(wgpu::PollType::Wait { submission_index: Some(before), timeout: None })?;
         }
-        self.check()
+        Ok(())
+    }
+
+    /// Waits for the GPU, and lets its callbacks run. In the browser, whose event loop does that, it returns at once.
+    pub(super) fn wait(&self, what: wgpu::PollType) -> Result<()> {
+        // wgpu panics where a GPU is lost while it is waited for.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(what)));
+        // What the driver has said is the cause of what went wrong here.
+        self.check()?;
+        let lost = |reason: String| Error::DeviceLost { reason };
+        polled.map_err(|_| lost("waiting for it failed".into()))?.map_err(|error| lost(error.to_string()))?;
+        Ok(())
     }
 
     pub(super) fn recorder(&self) -> MutexGuard<'_, Recorder> {

@@ -7,6 +7,7 @@ pub(crate) mod command;
 mod compile;
 mod cpu;
 pub(crate) mod dispatch;
+mod fault;
 pub(crate) mod gpu;
 mod host_buffer;
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,6 +19,7 @@ mod readback;
 mod recorder;
 mod select;
 pub(crate) mod shader_table;
+mod shared;
 mod tensor;
 mod tier;
 
@@ -151,6 +153,14 @@ impl Device {
         match self {
             Self::Cpu(_) => Ok(()),
             Self::Gpu(gpu) => gpu.pace(),
+        }
+    }
+
+    /// Hands everything recorded to the device, so that what the application submits after it finds it done.
+    pub(crate) fn submit(&self) -> Result<()> {
+        match self {
+            Self::Cpu(_) => Ok(()),
+            Self::Gpu(gpu) => gpu.submit(),
         }
     }
 

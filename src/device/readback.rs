@@ -27,12 +27,8 @@ impl Gpu {
         let start = range.start / 4 * 4;
         let copied = range.end.next_multiple_of(4) - start;
         let mut bytes = Vec::with_capacity(copied as usize);
-        let staging = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: copied.min(PIECE),
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.allocate("readback", copied.min(PIECE), usage)?;
         let mut done = 0;
         while done < copied {
             let piece = PIECE.min(copied - done);
@@ -51,7 +47,6 @@ impl Gpu {
 
     /// Maps the first `size` bytes of `buffer`, shows them to `read`, and unmaps it.
     async fn map(&self, buffer: &wgpu::Buffer, size: u64, read: impl FnOnce(&[u8])) -> Result<()> {
-        let (device, _) = self.handles();
         let state: Arc<Mutex<(Option<bool>, Option<Waker>)>> = Arc::default();
         let sender = Arc::clone(&state);
         buffer.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
@@ -62,11 +57,7 @@ impl Gpu {
             }
         });
         // Native: runs the queue dry and the callback with it. In the browser the event loop calls back.
-        let waited = device.poll(wgpu::PollType::wait_indefinitely());
-        self.check()?;
-        if let Err(error) = waited {
-            return Err(Error::DeviceLost { reason: error.to_string() });
-        }
+        self.wait(wgpu::PollType::wait_indefinitely())?;
         let mapped = poll_fn(|context| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.1 = Some(context.waker().clone());

@@ -89,7 +89,7 @@ pub(super) async fn open_adapter(adapter: &wgpu::Adapter, options: &DeviceOption
         max_binding: options.max_binding,
         profile: options.profile,
     };
-    Ok(Device::Gpu(Arc::new(Gpu::open(adapter, options).await?)))
+    Ok(Device::Gpu(Arc::new(Gpu::open(adapter, &options).await?)))
 }
 
 /// Whether a choice may end at an adapter.

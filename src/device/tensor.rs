@@ -193,6 +193,14 @@ impl Tensor {
         buffer.get()
     }
 
+    /// Its elements as a storage binding for a pipeline of the application's ([`Device::from_wgpu`]); `None` on the CPU. The
+    /// buffer can also be copied from. It is used for other tensors once the last clone of this one is dropped.
+    pub fn wgpu_binding(&self) -> Option<wgpu::BufferBinding<'_>> {
+        let Storage::Gpu(buffer) = &self.storage else { return None };
+        let size = wgpu::BufferSize::new((self.byte_len() as u64).next_multiple_of(4));
+        Some(wgpu::BufferBinding { buffer: &buffer.get().0, offset: 0, size })
+    }
+
     /// Bytes of `rows`, as a range of the buffer.
     pub(crate) fn byte_range(&self, rows: std::ops::Range<usize>) -> std::ops::Range<u64> {
         let size = self.row_bytes() as u64;

@@ -1,6 +1,6 @@
 //! Capability tiers: what a kernel may count on.
 
-use super::shader_table;
+use super::{dispatch::MAX_GROUPS, shader_table};
 use serde::Serialize;
 
 /// How much of an adapter's ability is used.
@@ -90,7 +90,7 @@ pub(super) fn limits_that_matter(offered: &wgpu::Limits) -> Vec<Limit> {
         limit("storage buffers per stage", buffers, |l| l.max_storage_buffers_per_shader_stage.into()),
         limit("invocations per workgroup", invocations, |l| l.max_compute_invocations_per_workgroup.into()),
         limit("bytes of workgroup memory", bytes, |l| l.max_compute_workgroup_storage_size.into()),
-        limit("workgroups per dimension", 0, |l| l.max_compute_workgroups_per_dimension.into()),
+        limit("workgroups per dimension", MAX_GROUPS.into(), |l| l.max_compute_workgroups_per_dimension.into()),
         limit("bytes of a storage binding", 0, |l| l.max_storage_buffer_binding_size),
         limit("bytes of a buffer", 0, |l| l.max_buffer_size),
     ]

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_holds_is_counted_by_kernels_and_what_does_not_open_says_why() {
         let good = adapter(vec![row("add", true, None), row("add", true, None)]);
-        assert!(say(&[good.clone()]).contains("all 1 kernels agree"));
+        assert!(say(std::slice::from_ref(&good)).contains("all 1 kernels agree"));
         let mut refused = adapter(Vec::new());
         refused.automatic = false;
         refused.examined.as_mut().unwrap().not_compiled.push("add.plain.main: no".into());

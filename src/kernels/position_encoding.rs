@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// `x` `[n, c]`; `weight` `[c, 3, 3, 3, c]`, `bias` `[c]`, `neighbors` `[n, 27]` u32 and `order` `[n]` as in
-/// [`subm_conv`]; `layer` `[c, c]` → `[n, c]`.
+/// `subm_conv`; `layer` `[c, c]` → `[n, c]`.
 pub fn position_encoding(
     x: &Tensor,
     weight: &Weight,

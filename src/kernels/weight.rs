@@ -13,7 +13,7 @@ use rayon::prelude::*;
 ///
 /// On a GPU it keeps the type it is stored in, and lies `[tap][inner][column]`, both filled up to multiples of four, so
 /// that four columns are one load (`shaders/shared/weight.wgsl`). On the CPU it is widened and cut into the tiles of
-/// [`product`]. Either way no product has to rearrange it.
+/// `product`. Either way no product has to rearrange it.
 #[derive(Clone)]
 pub struct Weight {
     tensor: Tensor,

@@ -29,6 +29,7 @@ mod validate;
 pub mod weights;
 pub mod write;
 
+#[cfg(feature = "train")]
 pub(crate) use context::Dropping;
 pub use context::{Context, Step};
 pub use network::{Model, stage_specs};

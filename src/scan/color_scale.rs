@@ -17,6 +17,7 @@ pub(crate) fn highest(colors: &[[f32; 3]]) -> f32 {
 }
 
 /// Brings colours to `0..=255`: floats up to 1 are fractions; what goes beyond 255 has 16 bits, as LAS files do.
+#[cfg(feature = "train")]
 pub(crate) fn scale_colors(colors: &mut [[f32; 3]], is_float: bool) -> ColorScale {
     let highest = highest(colors);
     scale_colors_up_to(highest, colors, is_float)

@@ -33,6 +33,7 @@ pub mod teach;
 pub mod trainable;
 pub mod trainer;
 
+pub use crate::kernels::adamw::AdamW;
 pub use augment::Recipe;
 #[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::Checkpoint;
