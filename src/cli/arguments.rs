@@ -191,7 +191,7 @@ pub(crate) struct Init {
     #[arg(long, value_enum, default_value_t = AdapterName::LowRank)]
     pub(crate) adapter: AdapterName,
 
-    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
+    /// The classes: scannet20, scannet200, scannetpp100, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
     /// [default: rooms for the rooms network, else scannet20]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,

@@ -4,6 +4,8 @@
 //! the labels: a PLY file's own bytes, of other formats what they say of their points besides. A format is a module with a
 //! reader (path and bytes to cloud, contents and what is kept), a line in `format.rs`, and an arm in `file.rs`.
 
+#[cfg(feature = "formats")]
+mod class_map;
 pub(crate) mod color_scale;
 mod columns;
 mod description;
@@ -15,6 +17,8 @@ mod guess;
 mod gzip;
 mod kept;
 mod label_set;
+#[cfg(feature = "formats")]
+mod labelled;
 mod las;
 mod mesh_normals;
 mod numbers;
@@ -26,12 +30,17 @@ mod scalar;
 mod source;
 mod text;
 mod up;
+mod values;
 
+#[cfg(feature = "formats")]
+pub use class_map::ClassMap;
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub use format::{ENDINGS, ending, is_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
+#[cfg(feature = "formats")]
+pub use labelled::{OutputFormat, write_npy};
 #[cfg(feature = "formats")]
 pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
