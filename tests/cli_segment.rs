@@ -123,6 +123,97 @@ fn a_name_in_las_gives_las_and_a_table_of_its_codes() {
 }
 
 #[test]
+fn every_format_has_the_labels_that_ply_has() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE);
+    bench.segment(&[&input], "out.ply", &[]).succeeds();
+    let labels = scan::read(&bench.path("out.ply")).unwrap().cloud.labels.unwrap();
+    for ending in ["ply.gz", "las", "laz", "csv", "csv.gz"] {
+        bench.segment(&[&input], &format!("a.{ending}"), &[]).succeeds();
+        let cloud = scan::read(&bench.path(&format!("a.{ending}"))).unwrap().cloud;
+        assert_eq!(cloud.labels.as_ref(), Some(&labels), "{ending}");
+        assert_eq!(cloud.colors.unwrap()[1], [40.0, 50.0, 60.0], "{ending}");
+    }
+    bench.segment(&[&input], "a.npy", &[]).succeeds();
+    let numbers: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    assert!(fs::read(bench.path("a.npy")).unwrap().ends_with(&numbers));
+    let set = LabelSet::find(&bench.path("a.classes.json").display().to_string()).unwrap();
+    assert_eq!(set.classes, LabelSet::rooms().classes, "what `--classes` takes");
+    bench.segment(&[&input], "a.npz", &[]).succeeds();
+    assert!(fs::read(bench.path("a.npz")).unwrap().starts_with(b"PK"));
+}
+
+#[test]
+fn a_folder_is_written_in_the_format_asked_for() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("in")).unwrap();
+    bench.put("in/a.ply", TRIANGLE);
+    bench.put("in/b.xyz", "0 0 0 10 20 30\n0.5 0 0 40 50 60\n");
+    let folder = bench.path("in").display().to_string();
+    bench.segment(&[&folder], "out", &["--format", "laz"]).succeeds();
+    assert_eq!(names(&bench.path("out")), ["a.classes.json", "a.laz", "b.classes.json", "b.laz"]);
+    bench.segment(&[&folder], "out", &["--format", "e57"]).fails_with(2, "possible values: ply, ply.gz, las");
+    bench.segment(&[&folder], "one.ply", &["--format", "csv"]).fails_with(2, "csv is asked for");
+}
+
+#[test]
+fn classes_get_other_meanings_by_a_map() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE);
+    bench.segment(&[&input], "plain.ply", &[]).succeeds();
+    let plain = scan::read(&bench.path("plain.ply")).unwrap().cloud.labels.unwrap();
+    let first = LabelSet::rooms().class(plain[0]).unwrap().name.clone();
+    let map = bench.put("map.json", format!("{{\"{first}\": {{\"id\": 77, \"name\": \"thing\", \"las\": 5}}}}"));
+    let summary = bench.segment(&[&input], "out.laz", &["--class-map", &map, "--json"]).succeeds().json();
+    assert_eq!((&summary["label_set"], &summary["unlabelled_points"]), (&"map".into(), &0.into()));
+    let count = plain.iter().filter(|label| **label == plain[0]).count();
+    let counted = summary["class_counts"].as_array().unwrap().iter().find(|class| class["id"] == 77).unwrap();
+    assert_eq!((&counted["name"], &counted["count"]), (&"thing".into(), &count.into()));
+    let expected: Vec<i32> = plain.iter().map(|label| if *label == plain[0] { 77 } else { *label }).collect();
+    assert_eq!(scan::read(&bench.path("out.laz")).unwrap().cloud.labels, Some(expected.clone()));
+    let codes: serde_json::Value = serde_json::from_slice(&fs::read(bench.path("out.classes.json")).unwrap()).unwrap();
+    let row = codes.as_array().unwrap().iter().find(|row| row["id"] == 77).unwrap();
+    assert_eq!(row["code"], 5);
+    bench.segment(&[&input], "out.ply", &["--class-map", &map]).succeeds();
+    let out = scan::read(&bench.path("out.ply")).unwrap();
+    assert_eq!(out.classes().unwrap().class(77).unwrap().name, "thing");
+    assert_eq!(out.cloud.labels, Some(expected));
+
+    let dropped = bench.put("drop.json", format!("{{\"{first}\": null}}"));
+    let summary = bench.segment(&[&input], "drop.ply", &["--class-map", &dropped, "--json"]).succeeds().json();
+    assert_eq!(summary["unlabelled_points"], count);
+    assert_eq!(scan::read(&bench.path("drop.ply")).unwrap().cloud.labels.unwrap()[0], -1);
+    let wrong = bench.put("wrong.json", r#"{"chairs": null}"#);
+    bench.segment(&[&input], "no.ply", &["--class-map", &wrong]).fails_with(1, "the nearest is `chair`");
+    bench.segment(&[&input], "no.ply", &["--class-map", "no.json"]).fails_with(1, "cannot read no.json");
+}
+
+#[test]
+fn features_are_written_of_models_with_and_without_a_head() {
+    let bench = Bench::new();
+    let input = bench.put("in.ply", TRIANGLE.replace("0 0.5 1 70", "nan 0.5 1 70"));
+    let summary = bench.segment(&[&input], "out.npy", &["--features", "raw", "--json"]).succeeds().json();
+    let channels = summary["feature_channels"].as_u64().unwrap() as usize;
+    assert_eq!(summary["class_counts"].as_array().unwrap().len(), 0);
+    let bytes = fs::read(bench.path("out.npy")).unwrap();
+    let numbers =
+        bytes[bytes.len() - 3 * channels * 4..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+    let rows: Vec<bool> = numbers.map(f32::is_nan).collect();
+    assert!(rows[..2 * channels].iter().all(|is_nan| !is_nan) && rows[2 * channels..].iter().all(|is_nan| *is_nan));
+    bench.segment(&[&input], "out.ply", &["--features", "pca"]).succeeds();
+    let (before, after) = (scan::read(Path::new(&input)).unwrap(), scan::read(&bench.path("out.ply")).unwrap());
+    assert_eq!(after.describe().properties, before.describe().properties);
+    assert_eq!(after.cloud.colors.unwrap()[2], [128.0; 3], "grey has no voxel");
+    // The backbone of a pretraining alone.
+    let backbone = "tests/checkpoints/sonata.pth";
+    bench.segment_with(backbone, &[&input], "no.ply", &[]).fails_with(1, "missing: seg_head.weight");
+    let run = bench.segment_with(backbone, &[&input], "sonata.npy", &["--features", "raw"]).succeeds();
+    assert!(!run.err.contains("at random"), "{}", run.err);
+    bench.segment(&[&input], "out.npy", &["--features", "pca"]).fails_with(2, "ply is asked for");
+    bench.segment(&[&input], "out.ply", &["--features", "pca", "--tta"]).fails_with(2, "cannot be used with");
+}
+
+#[test]
 fn standard_input_goes_to_standard_output() {
     let bench = Bench::new();
     let input = bench.put("in.ply", TRIANGLE);
@@ -289,7 +380,7 @@ fn the_formats_of_a_folder_get_the_labels_that_ply_gets() {
     assert!(read("d.ply").describe().properties.contains(&"time:int".to_owned()));
     let clash = bench.put("scans/a.pcd", "");
     bench.segment(&[&folder], "out", &[]).fails_with(2, "would both be written to");
-    bench.segment(&[&clash], "out.pcd", &[]).fails_with(2, "written as PLY or LAS");
+    bench.segment(&[&clash], "out.pcd", &[]).fails_with(2, "end it in ply, ply.gz, las");
     bench.segment(&[&clash], "out.ply", &[]).fails_with(1, "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read");
 }
 

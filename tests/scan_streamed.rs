@@ -40,7 +40,9 @@ fn file(folder: &tempfile::TempDir, big_endian: bool, points: usize, coordinate:
         put(&((i % 3) as i32 - 1).to_le_bytes());
     }
     put(&[3]);
-    [0i32, 1, 2].iter().for_each(|corner| put(&corner.to_le_bytes()));
+    for corner in [0i32, 1, 2] {
+        put(&corner.to_le_bytes());
+    }
     bytes.extend(b"left over");
     let path = folder.path().join(format!("{order}_{coordinate}_{points}.ply"));
     fs::write(&path, bytes).unwrap();

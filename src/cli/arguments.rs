@@ -4,10 +4,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pointtpa::device::DeviceChoice;
 use pointtpa::model::preset::{AdapterChoice, Preset};
-use pointtpa::scan::Up;
+use pointtpa::scan::{OutputFormat, Up};
 
 use super::bench::arguments::Bench;
 use super::convert::arguments::Convert;
@@ -93,11 +94,23 @@ pub(crate) enum Command {
 /// Label every point of scans
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The labelled file is PLY. It has every property of a PLY input, in order, of others what they say of their points, and
-with them `label` (int), `scalar_Classification` (float, the same value), `confidence` (float) and one comment per class.
-A name that ends in .las gives LAS 1.4 instead: coordinates, colours, intensity, label, confidence and the class as each
-point's classification (floor is 2, ground; others from 64), and OUT.classes.json, a table of the codes. In a folder, scans
-keep their names; endings that are not written (.pcd, .laz, .xyz, ...) become .ply.
+The ending of OUT says what is written, PLY if it has none:
+  .ply           every property of a PLY input, in order, of others what they say of their points, and with them `label` (int),
+                 `scalar_Classification` (float, the same value), `confidence` (float) and one comment per class
+  .las, .laz     LAS 1.4: coordinates, colours, intensity, time, the class as each point's classification (floor is 2, ground;
+                 others from 64), label, confidence and every other value as extra dimensions; points without coordinates
+                 are left out
+  .csv           x y z, every other value, label, class_name, confidence
+  .npy           the labels, int32
+  .npz           arrays coord, color, normal, label, confidence
+  .ply.gz, .csv.gz
+Beside .las, .laz, .npy and .npz goes OUT.classes.json with the classes. In a folder, scans keep their names; without --format
+.las stays .las, and all others become .ply.
+
+--class-map takes JSON, from names of the model's classes to other ones, or to null for points to leave without a class (-1):
+  {\"wall\": {\"id\": 6, \"name\": \"building\", \"color\": [174, 199, 232], \"las\": 6}, \"picture\": null}
+`color` and `las`, the code in LAS files, may be left out. Classes that are not named stay as they are. It relabels results:
+where several classes become one, their probabilities are not added up.
 
 Text has a point per line, separated by blanks, commas or semicolons. The first line may name the columns; else 3 are
 x y z, 4 x y z intensity, 6 x y z r g b (or normals, if some are negative), 7 x y z intensity r g b, and 9 x y z r g b
@@ -108,7 +121,9 @@ A batch goes on after a bad scan, lists the failures at the end and exits with t
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
+  pointtpa segment scans/ -o labelled/ --format laz --class-map city.json
   pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
+  pointtpa segment scan.ply -o features.ply --model sonata.pth --features pca
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
 #[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
@@ -151,6 +166,20 @@ pub(crate) struct Segment {
     #[arg(long)]
     pub(crate) recolor: bool,
 
+    /// What files in a folder, or on standard output, are written as [default: PLY, and LAS for LAS]
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub(crate) format: Option<OutputFormat>,
+
+    /// Other names, ids, colours and LAS codes for the classes, from a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) class_map: Option<PathBuf>,
+
+    /// Write no labels, but what the backbone says of every point: `pca` paints the points by the first three principal
+    /// components of their features (.ply), `raw` are the features, float32 [points, channels], NaN for points without
+    /// coordinates (.npy). The model may lack its head
+    #[arg(long, value_enum, conflicts_with_all = ["tta", "recolor", "class_map", "format"])]
+    pub(crate) features: Option<Features>,
+
     /// Skip scans whose labelled file is there already
     #[arg(long)]
     pub(crate) resume: bool,
@@ -162,6 +191,14 @@ pub(crate) struct Segment {
     /// Seed of the parameters that `--allow-missing` starts at random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Features {
+    /// As colours
+    Pca,
+    /// As numbers
+    Raw,
 }
 
 /// Prove a device right: run golden files and compare every tensor the reference recorded
@@ -207,7 +244,7 @@ pub(crate) struct Init {
     #[arg(long, value_enum, default_value_t = AdapterName::LowRank)]
     pub(crate) adapter: AdapterName,
 
-    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
+    /// The classes: scannet20, scannet200, scannetpp100, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`
     /// [default: rooms for the rooms network, else scannet20]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,
@@ -404,6 +441,14 @@ fn tiling(text: &str) -> Result<Tiling, String> {
         "off" => Ok(Tiling::Off),
         text => length(text).map(Tiling::Edge).map_err(|_| "auto, off or a length in metres is needed".to_owned()),
     }
+}
+
+/// A format by its ending.
+fn format() -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(OutputFormat::ALL.map(OutputFormat::ending)).map(|ending| {
+        let is_it = |format: &OutputFormat| format.ending() == ending;
+        OutputFormat::ALL.into_iter().find(is_it).unwrap_or(OutputFormat::Ply)
+    })
 }
 
 fn up(text: &str) -> Result<Up, String> {

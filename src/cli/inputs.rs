@@ -5,13 +5,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pointtpa::scan::OutputFormat;
 use pointtpa::{Error, scan};
 
 use super::exit::{Failure, Outcome};
 use super::output::is_stdout;
-
-/// Ends of the names of the files that come out: no folder is called so by intention.
-const WRITTEN: [&str; 2] = ["ply", "las"];
 
 /// One scan to read and where to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,20 +26,33 @@ pub(crate) struct Jobs {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Plans what becomes of `inputs`.
-pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
+/// Plans what becomes of `inputs`, in a `format` if one is asked for.
+pub(crate) fn plan(inputs: &[PathBuf], output: &Path, format: Option<OutputFormat>) -> Outcome<Jobs> {
     let found: Vec<(Vec<PathBuf>, bool)> = inputs.iter().map(|input| expand(input)).collect::<Outcome<_>>()?;
     let several = inputs.len() > 1 || found.iter().any(|(_, is_many)| *is_many);
     let files: Vec<PathBuf> = found.into_iter().flat_map(|(files, _)| files).collect();
     if files.iter().filter(|file| is_stdout(file)).count() > 1 {
         return Err(Failure::usage("standard input (`-`) can be read only once"));
     }
-    if !output.is_dir() && scan::ending(output).is_some() && !ends_in(output, &WRITTEN) {
+    // No folder is called like a file that comes out by intention.
+    let written = OutputFormat::of_name(output).filter(|_| !is_folder(output));
+    if written.is_none() && !is_folder(output) && (scan::ending(output).is_some() || ends_in(output, &["gz"])) {
+        let endings: Vec<&str> = OutputFormat::ALL.iter().map(|format| format.ending()).collect();
         return Err(Failure::usage(format!(
-            "labelled scans are written as PLY or LAS: give `{}` the ending .ply or .las",
-            output.display()
+            "`{}` is no name of a file that is written: end it in {}",
+            output.display(),
+            endings.join(", ")
         )));
     }
+    if let (Some(written), Some(format)) = (written, format.filter(|format| written != Some(*format))) {
+        return Err(Failure::usage(format!(
+            "{} is asked for, and `{}` is called {}: leave one out",
+            format.ending(),
+            output.display(),
+            written.ending()
+        )));
+    }
+    let name = |input: &Path| name(input, format);
     if !several {
         // A folder takes the single file, too, under its own name.
         let output_of = |input: &Path| if is_folder(output) { output.join(name(input)) } else { output.to_owned() };
@@ -51,7 +62,7 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         let folder = (is_folder(output) && !output.exists()).then(|| output.to_owned());
         return Ok(Jobs { jobs, folder });
     }
-    if is_stdout(output) || output.is_file() || (ends_in(output, &WRITTEN) && !output.is_dir()) {
+    if is_stdout(output) || output.is_file() || written.is_some() {
         return Err(Failure::usage(format!(
             "{} scans need a folder to go to, and `{}` is none: give `-o FOLDER`",
             files.len(),
@@ -108,19 +119,30 @@ fn nothing(path: &Path, problem: &str) -> Failure {
     Failure { code: super::exit::BAD_INPUT, message: format!("{}: {problem}", path.display()) }
 }
 
-/// What a labelled scan is called in a folder: as the scan is, with the ending of PLY in place of one that is only read.
-fn name(input: &Path) -> PathBuf {
+/// The format of an output: the one asked for, else the one that its name tells, else PLY.
+pub(crate) fn format_of(output: &Path, format: Option<OutputFormat>) -> OutputFormat {
+    format.or_else(|| OutputFormat::of_name(output)).unwrap_or(OutputFormat::Ply)
+}
+
+/// What a labelled scan is called in a folder: as the scan is, with the ending of the `format` asked for, else with the ending of
+/// PLY in place of any but PLY's and LAS's.
+fn name(input: &Path, format: Option<OutputFormat>) -> PathBuf {
+    let ending = format.map_or("ply", OutputFormat::ending);
     if is_stdout(input) {
-        return PathBuf::from("stdin.ply");
+        return PathBuf::from(format!("stdin.{ending}"));
     }
     let name = PathBuf::from(input.file_name().unwrap_or_else(|| OsStr::new("scan.ply")));
-    match scan::ending(&name) {
-        None => name,
-        Some(_) if ends_in(&name, &WRITTEN) => name,
-        // Without `.gz`, because what comes out is not gzip'd.
-        Some(ending) if !ends_in(&name, &[ending]) => name.with_extension("").with_extension("ply"),
-        Some(_) => name.with_extension("ply"),
+    let known = scan::ending(&name);
+    if format.is_none() && (known.is_none() || ends_in(&name, &["ply", "las"])) {
+        return name;
     }
+    let Some(known) = known else {
+        // Whatever follows the last point of a name that tells no format may be a part of it.
+        return PathBuf::from(format!("{}.{ending}", name.display()));
+    };
+    // Without `.gz`, if the scan was gzip'd.
+    let stem = if ends_in(&name, &[known]) { name } else { name.with_extension("") };
+    stem.with_extension(ending)
 }
 
 /// Refuses to write two scans to one file, or over an input.
@@ -165,10 +187,10 @@ mod tests {
 
     #[test]
     fn one_scan_goes_to_a_file_and_several_to_a_folder() {
-        let one = plan(&paths(&["a/x.ply"]), Path::new("out.ply")).unwrap();
+        let one = plan(&paths(&["a/x.ply"]), Path::new("out.ply"), None).unwrap();
         assert_eq!(one.jobs, [Job { input: "a/x.ply".into(), output: "out.ply".into() }]);
         assert_eq!(one.folder, None);
-        let two = plan(&paths(&["a/x.ply", "y.ply"]), Path::new("out")).unwrap();
+        let two = plan(&paths(&["a/x.ply", "y.ply"]), Path::new("out"), None).unwrap();
         let outputs: Vec<&Path> = two.jobs.iter().map(|job| job.output.as_path()).collect();
         assert_eq!(outputs, [Path::new("out/x.ply"), Path::new("out/y.ply")]);
     }
@@ -182,32 +204,50 @@ mod tests {
         fs::write(folder.path().join("points.txt"), "1 2 3\n").unwrap();
         let all = vec!["a.PLY", "b.ply", "c.ply", "labelled.las", "points.ply"];
         for (argument, expected) in [("", all), ("*.ply", vec!["b.ply"])] {
-            let jobs = plan(&[folder.path().join(argument)], Path::new("out")).unwrap().jobs;
+            let jobs = plan(&[folder.path().join(argument)], Path::new("out"), None).unwrap().jobs;
             let outputs: Vec<PathBuf> = jobs.into_iter().map(|job| job.output).collect();
             let expected: Vec<PathBuf> = expected.into_iter().map(|name| Path::new("out").join(name)).collect();
             assert_eq!(outputs, expected);
         }
-        let nothing = plan(&[folder.path().join("*.laz")], Path::new("out")).unwrap_err();
+        let nothing = plan(&[folder.path().join("*.laz")], Path::new("out"), None).unwrap_err();
         assert_eq!(nothing.code, super::super::exit::BAD_INPUT);
-        let over = plan(&[folder.path().to_owned()], folder.path()).unwrap_err();
+        let over = plan(&[folder.path().to_owned()], folder.path(), None).unwrap_err();
         assert!(over.message.contains("overwritten"), "{}", over.message);
     }
 
     #[test]
     fn what_comes_out_is_called_what_it_is() {
         let names = ["a.pcd", "a.LAZ", "a.b.xyz", "a.las", "a.ply.gz", "a.PLY", "a.dat", "-"];
-        let outputs = names.map(|input| name(Path::new(input)));
+        let outputs = names.map(|input| name(Path::new(input), None));
         let expected = ["a.ply", "a.ply", "a.b.ply", "a.las", "a.ply", "a.PLY", "a.dat", "stdin.ply"];
         assert_eq!(outputs, expected.map(PathBuf::from));
-        let failure = plan(&paths(&["a.pcd"]), Path::new("out.laz")).unwrap_err();
-        assert_eq!(failure.code, super::super::exit::USAGE);
-        assert!(failure.message.contains("written as PLY or LAS"), "{}", failure.message);
+        let outputs = names.map(|input| name(Path::new(input), Some(OutputFormat::CsvGz)));
+        let expected = ["a", "a", "a.b", "a", "a", "a", "a.dat", "stdin"].map(|stem| stem.to_owned() + ".csv.gz");
+        assert_eq!(outputs, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn names_and_formats_that_do_not_fit_are_refused() {
+        let refused = |output: &str, format| plan(&paths(&["a.pcd"]), Path::new(output), format).unwrap_err();
+        for output in ["out.pcd", "out.xyz.gz", "out.las.gz", "out.gz"] {
+            let failure = refused(output, None);
+            assert_eq!(failure.code, super::super::exit::USAGE);
+            assert!(failure.message.contains("end it in ply, ply.gz, las"), "{}", failure.message);
+        }
+        let failure = refused("out.ply.gz", Some(OutputFormat::Ply));
+        assert!(failure.message.contains("ply is asked for, and `out.ply.gz` is called ply.gz"), "{}", failure.message);
+        for (output, format) in
+            [("-", Some(OutputFormat::Csv)), ("out.npz", Some(OutputFormat::Npz)), ("out.bin", None)]
+        {
+            assert_eq!(plan(&paths(&["a.pcd"]), Path::new(output), format).unwrap().jobs[0].output, Path::new(output));
+        }
+        assert!(plan(&paths(&["a.ply", "b.ply"]), Path::new("out.csv"), None).is_err());
     }
 
     #[test]
     fn two_scans_of_one_name_are_refused() {
-        assert!(plan(&paths(&["a/x.ply", "b/x.pcd"]), Path::new("out")).is_err());
-        let failure = plan(&paths(&["a/x.ply", "b/x.ply"]), Path::new("out")).unwrap_err();
+        assert!(plan(&paths(&["a/x.ply", "b/x.pcd"]), Path::new("out"), None).is_err());
+        let failure = plan(&paths(&["a/x.ply", "b/x.ply"]), Path::new("out"), None).unwrap_err();
         assert_eq!(failure.code, super::super::exit::USAGE);
         assert!(failure.message.contains("a/x.ply and b/x.ply"), "{}", failure.message);
     }

@@ -1,10 +1,9 @@
 //! A scan that is to be labelled: in memory, or left in its file because it is too large for that.
 
-use std::io::Write;
 use std::path::Path;
 
 use pointtpa::scan::{self, Blocks, Description, Scan, Streamed, Up, Upright};
-use pointtpa::{Error, LabelSet, SegmentOptions, Segmentation, Segmenter, Tiles};
+use pointtpa::{Error, SegmentOptions, Segmentation, Segmenter, Tiles};
 
 use super::arguments::Tiling;
 use super::memory_size::MemorySize;
@@ -124,21 +123,6 @@ impl Opened {
         match self {
             Self::Whole(scan) => scan.cloud.labels.is_some(),
             Self::Streamed(scan) => scan.describe().labels.is_some(),
-        }
-    }
-
-    /// Writes it with its labels; see [`Scan::labelled_to`].
-    pub(crate) fn labelled_to(
-        &self,
-        out: &mut dyn Write,
-        labels: &[i32],
-        confidence: &[f32],
-        set: &LabelSet,
-        recolor: bool,
-    ) -> Result<(), Error> {
-        match self {
-            Self::Whole(scan) => scan.labelled_to(out, labels, confidence, set, recolor),
-            Self::Streamed(scan) => scan.labelled_to(out, labels, confidence, set, recolor),
         }
     }
 }

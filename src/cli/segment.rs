@@ -1,23 +1,28 @@
 //! `pointtpa segment`: scans in, labelled scans out.
 
+mod written;
+
 use std::path::Path;
 use std::time::Instant;
 
+use pointtpa::model::parameters::Role;
 use pointtpa::model::weights::{Feature, ModelFile};
-use pointtpa::scan::{self, Description, Up};
-use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
+use pointtpa::scan::{ClassMap, Description, OutputFormat, Up};
+use pointtpa::{Device, Error, LabelSet, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
-use super::arguments::{Global, Segment, Tiling};
+use super::arguments::{Features, Global, Segment, Tiling};
 use super::exit::{Failure, Outcome};
-use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
+use super::inputs::{Job, Jobs, format_of, of_scan, plan};
 use super::opened::{Opened, Room};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
-    let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output)?;
+    let format = command.features.map_or(command.format, |features| Some(format_of_features(features)));
+    let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output, format)?;
     let file = choice::adapted_model(command.model.as_deref(), command.adapter.as_deref())?;
+    let map = command.class_map.as_deref().map(|path| ClassMap::from_file(path, &file.info().labels)).transpose()?;
     if let Some(folder) = &folder {
         output::create_folder(folder)?;
     }
@@ -33,7 +38,7 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
         jobs = left;
     }
     let room = Room::of(command.tiles, global.memory);
-    let mut run = Run { global, command, file, room, engine: None };
+    let mut run = Run { global, command, file, room, map, engine: None };
     if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
 }
 
@@ -46,6 +51,8 @@ struct Run<'a> {
     command: &'a Segment,
     file: ModelFile,
     room: Room,
+    /// What becomes of the model's classes.
+    map: Option<ClassMap>,
     /// Opened when the first scan has been read, so that a bad file is told at once.
     engine: Option<Engine>,
 }
@@ -102,12 +109,13 @@ impl Run<'_> {
         interrupt::check()?;
         let start = Instant::now();
         // Only PLY is written from a scan that is left in its file, and views of a scene need all of it.
-        let must_be_whole = self.command.tta || ends_in(&job.output, &["las"]);
+        let Segment { tta, features, format, .. } = self.command;
+        let must_be_whole = *tta || features.is_some() || format_of(&job.output, *format) != OutputFormat::Ply;
         let scan = self.room.open(&job.input, must_be_whole)?;
         let read = start.elapsed().as_secs_f64();
         let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
-        if scan.has_labels() {
+        if scan.has_labels() && self.command.features.is_none() {
             description.warnings.push("the scan has labels already: the output has this run's in their place".into());
         }
         let up = self.up(&mut description);
@@ -118,11 +126,15 @@ impl Run<'_> {
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
         // Only what the model sees is turned; what is written lies as it lay.
-        let segmentation = self.label(job, &scan, engine, up).map_err(|error| of_scan(&job.input, error))?;
+        let mut segmentation = self.label(job, &scan, engine, up).map_err(|error| of_scan(&job.input, error))?;
+        if let Some(map) = &self.map {
+            map.apply(&mut segmentation.labels, &mut segmentation.confidence);
+        }
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
-        let of_writing = self.write(job, &scan, &segmentation, engine)?;
+        let labels = self.map.as_ref().map_or(&info.labels, |map| &map.set);
+        let of_writing = self.write(job, &scan, &segmentation, labels)?;
         for warning in &of_writing {
             screen::say(&format!("warning: {warning}"));
         }
@@ -134,7 +146,8 @@ impl Run<'_> {
             model: self.file.path().display().to_string(),
             adapter: self.command.adapter.as_ref().map(|path| path.display().to_string()),
             grid_size: self.command.grid.unwrap_or(info.grid_size),
-            labels: info.labels.clone(),
+            labels: labels.clone(),
+            features: self.command.features.and_then(|_| segmentation.details.take()).map(|details| details.channels),
             up,
             read,
             write: started.elapsed().as_secs_f64(),
@@ -177,9 +190,10 @@ impl Run<'_> {
             return Ok(());
         }
         let device = choice::device(self.global)?;
-        let allow_missing = self.command.allow_missing.then_some(self.command.seed);
+        let without_head = self.command.features.is_some() && self.lacks_nothing_but_its_head()?;
+        let allow_missing = (self.command.allow_missing || without_head).then_some(self.command.seed);
         let (segmenter, missing) = Segmenter::open(&device, &self.file, allow_missing)?;
-        if !missing.names.is_empty() {
+        if !missing.names.is_empty() && !without_head {
             screen::say(&format!(
                 "warning: {} parameters are not in {} and start at random: {}",
                 missing.names.len(),
@@ -202,6 +216,7 @@ impl Run<'_> {
         let options = SegmentOptions {
             grid_size: self.command.grid,
             tta: self.command.tta,
+            details: self.command.features.is_some(),
             progress: Some(&progress),
             cancel: Some(interrupt::flag()),
             ..Default::default()
@@ -212,25 +227,34 @@ impl Run<'_> {
         segmentation
     }
 
-    /// Writes the labelled scan; what has to be said of it.
-    fn write(&self, job: &Job, scan: &Opened, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<String>> {
-        let Segmentation { labels, confidence, .. } = segmentation;
-        let set = &engine.segmenter.model().info().labels;
-        let recolor = self.command.recolor;
-        let (true, Opened::Whole(scan)) = (ends_in(&job.output, &["las"]), scan) else {
-            output::write_whole(&job.output, |out| scan.labelled_to(out, labels, confidence, set, recolor))?;
-            return Ok(Vec::new());
-        };
-        // First, because the scan's file is the sign that all is done.
-        let codes = format!("{:#}\n", scan::las_codes(set));
-        output::write_bytes(&job.output.with_extension("classes.json"), codes.as_bytes())?;
-        let mut left_out = 0;
-        output::write_whole(&job.output, |out| {
-            left_out = scan.labelled_las_to(out, labels, confidence, set, recolor)?;
-            Ok(())
-        })?;
-        let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
-        Ok((left_out > 0).then(warning).into_iter().collect())
+    /// Whether everything that the features come from is there.
+    fn lacks_nothing_but_its_head(&self) -> Outcome<bool> {
+        let missing = self.file.check_against(self.file.config(), true)?;
+        Ok(missing.names.iter().all(|name| Role::of(name) == Role::Head))
+    }
+
+    /// Writes what was asked for; what has to be said of it.
+    fn write(&self, job: &Job, scan: &Opened, segmentation: &Segmentation, labels: &LabelSet) -> Outcome<Vec<String>> {
+        let Segment { features, format, recolor, .. } = self.command;
+        match (scan, features, &segmentation.details) {
+            (Opened::Whole(scan), Some(kind), Some(details)) => {
+                written::features(job, *kind, scan, details).map(|()| Vec::new())
+            }
+            (Opened::Whole(scan), ..) => {
+                written::labelled(job, format_of(&job.output, *format), scan, segmentation, labels, *recolor)
+            }
+            (Opened::Streamed(scan), ..) => {
+                written::streamed(job, scan, segmentation, labels, *recolor).map(|()| Vec::new())
+            }
+        }
+    }
+}
+
+/// What features are written as.
+fn format_of_features(features: Features) -> OutputFormat {
+    match features {
+        Features::Pca => OutputFormat::Ply,
+        Features::Raw => OutputFormat::Npy,
     }
 }
 

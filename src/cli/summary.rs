@@ -1,6 +1,9 @@
 //! What `pointtpa segment` says about a labelled scan.
 
-use pointtpa::scan::Up;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use pointtpa::scan::{Class, Up};
 use pointtpa::{LabelSet, Segmentation};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +21,8 @@ pub(crate) struct Summary {
     pub(crate) adapter: Option<String>,
     pub(crate) grid_size: f64,
     pub(crate) labels: LabelSet,
+    /// Channels of the features, if those were written and no labels.
+    pub(crate) features: Option<usize>,
     /// Which direction of the scan the model saw as up.
     pub(crate) up: Up,
     /// Seconds.
@@ -42,43 +47,47 @@ impl Summary {
             .counts()
             .into_iter()
             .map(|(class, count)| {
-                let class = &self.labels.classes[class];
                 let percent = self.percent(count);
                 json!({"id": class.id, "name": class.name, "count": count, "percent": percent})
             })
             .collect();
-        json!({
+        let mut value = json!({
             "file": self.job.input.display().to_string(),
             "output": self.job.output.display().to_string(),
             "points": self.points,
             "voxels": self.segmentation.voxels,
             "passes": self.segmentation.passes,
             "skipped_points": self.segmentation.skipped,
+            "unlabelled_points": self.unlabelled(),
             "grid_size": self.grid_size,
             "up": self.up.name(),
             "seconds": seconds,
             "peak_memory_bytes": self.segmentation.peak_bytes,
             "class_counts": counts,
-            "label_set": self.labels.name,
+            "label_set": (self.features.is_none()).then_some(&self.labels.name),
             "device": self.device,
             "model": self.model,
             "adapter": self.adapter,
             "warnings": self.warnings,
-        })
+        });
+        if let (Some(channels), Value::Object(value)) = (self.features, &mut value) {
+            value.insert("feature_channels".to_owned(), json!(channels));
+        }
+        value
     }
 
     pub(crate) fn text(&self) -> String {
-        let Segmentation { voxels, skipped, peak_bytes, .. } = &self.segmentation;
+        let Segmentation { voxels, peak_bytes, .. } = &self.segmentation;
         let (input, output) = (self.job.input.display(), self.job.output.display());
-        let without = if *skipped > 0 { format!(", {skipped} points without a class") } else { String::new() };
+        let unlabelled = self.unlabelled();
+        let without = if unlabelled > 0 { format!(", {unlabelled} points without a class") } else { String::new() };
         let title = format!("{input}: {} points, {voxels} voxels of {} m{without}", self.points, self.grid_size);
         let rows: Vec<Vec<String>> = self
             .counts()
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .map(|(class, count)| {
-                let name = self.labels.classes[class].name.clone();
-                vec![String::new(), name, count.to_string(), format!("{:.1} %", self.percent(count))]
+                vec![String::new(), class.name.clone(), count.to_string(), format!("{:.1} %", self.percent(count))]
             })
             .collect();
         let device: f64 = self.segmentation.stages.iter().map(|(_, time)| time).sum();
@@ -87,18 +96,30 @@ impl Summary {
             self.total,
             spoken(*peak_bytes)
         );
-        [title, table(&rows, &[false, false, true, true]), end].join("\n")
+        let middle = match self.features {
+            Some(channels) => format!("  features of {channels} channels"),
+            None => table(&rows, &[false, false, true, true]),
+        };
+        [title, middle, end].join("\n")
     }
 
-    /// Class and points of each class, most frequent first.
-    fn counts(&self) -> Vec<(usize, usize)> {
-        let mut counts: Vec<(usize, usize)> = (0..self.labels.classes.len()).map(|class| (class, 0)).collect();
-        for label in &self.segmentation.labels {
-            if let Some((_, count)) = usize::try_from(*label).ok().and_then(|label| counts.get_mut(label)) {
-                *count += 1;
-            }
+    /// Points without a class: those without coordinates, and those whose class a map drops.
+    fn unlabelled(&self) -> usize {
+        self.segmentation.labels.iter().filter(|label| **label < 0).count()
+    }
+
+    /// Class and points of each class, most frequent first; none where no labels were written.
+    fn counts(&self) -> Vec<(&Class, usize)> {
+        if self.features.is_some() {
+            return Vec::new();
         }
-        counts.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), *class));
+        let mut points: HashMap<i32, usize> = HashMap::new();
+        for label in &self.segmentation.labels {
+            *points.entry(*label).or_default() += 1;
+        }
+        let of = |class: &Class| i32::try_from(class.id).ok().and_then(|id| points.get(&id)).copied().unwrap_or(0);
+        let mut counts: Vec<(&Class, usize)> = self.labels.classes.iter().map(|class| (class, of(class))).collect();
+        counts.sort_by_key(|(class, count)| (Reverse(*count), class.id));
         counts
     }
 

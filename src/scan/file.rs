@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use super::description::{Contents, Description};
 use super::format::{Format, HAS_FORMATS, READABLE};
 use super::kept::Kept;
-use super::las::write_las_with;
+use super::las::{Points, write_las_with};
 use super::output::write_whole;
 use super::source::Source;
-use super::{LabelSet, PointCloud, gzip, pcd, ply, text};
+use super::values::{self, Value};
+use super::{LabelSet, NormalSource, PointCloud, gzip, pcd, ply, text};
 use crate::{Error, Result};
 
 /// A scan in memory: its points, and what is to be written back of the file they came from: a PLY file whole, of others what
@@ -61,11 +62,24 @@ impl Scan {
         set: &LabelSet,
         recolor: bool,
     ) -> Result<()> {
-        let labels = self.checked(labels, confidence, set, recolor)?;
-        self.write(&labels, out).map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
+        let labels = self.checked(labels, confidence, set)?;
+        let written = self.write_labelled(labels, recolor, out);
+        written.map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
     }
 
-    /// Writes what [`super::write_las`] writes, with the intensities and times of a scan that has them, to any stream.
+    /// Writes the scan as PLY with other colours, `[n, 3]`, and no labels but those that it had, to any stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when there is not one colour per point, [`Error::Io`] of the stream.
+    pub fn painted_to(&self, out: &mut dyn Write, colors: &[[u8; 3]]) -> Result<()> {
+        check_rows(self.cloud.len(), &[("colors", colors.len())])?;
+        let given = ply::Given { colors: Some(colors), labels: None };
+        self.write(None, given, out).map_err(|source| Error::Io { action: "write", path: "stream".into(), source })
+    }
+
+    /// Writes what [`super::write_las`] writes, with the intensities and times of a scan that has them, and what else its file
+    /// said of the points as extra dimensions, to any stream.
     ///
     /// Returns how many points it left out, because their coordinates are not finite: LAS has no number for them.
     ///
@@ -80,43 +94,54 @@ impl Scan {
         set: &LabelSet,
         recolor: bool,
     ) -> Result<usize> {
-        let kept: &[Kept] = match &self.original {
-            Original::Ply(_) => &[],
-            Original::Other(kept) => kept,
-        };
-        write_las_with(out, &self.cloud, kept, labels, confidence, set, recolor)
+        let labels = self.checked(labels, confidence, set)?;
+        write_las_with(out, &Points { cloud: &self.cloud, values: &self.values(), labels, recolor })
     }
 
-    fn checked<'a>(
+    /// Every value that the file has of its points: of a PLY file its properties, in order, of others what is known of them.
+    pub(super) fn values(&self) -> Vec<Value<'_>> {
+        match &self.original {
+            Original::Ply(original) => original.values(),
+            Original::Other(kept) => {
+                values::of_cloud(&self.cloud, kept, matches!(self.contents.normals, NormalSource::File))
+            }
+        }
+    }
+
+    /// Labels that fit the scan.
+    pub(super) fn checked<'a>(
         &self,
         labels: &'a [i32],
         confidence: &'a [f32],
         set: &'a LabelSet,
-        recolor: bool,
     ) -> Result<ply::Labels<'a>> {
-        check_rows(&self.cloud, labels, confidence)?;
-        Ok(ply::Labels { ids: labels, confidence, set, recolor })
+        check_labels(self.cloud.len(), labels, confidence)?;
+        Ok(ply::Labels { ids: labels, confidence, set })
     }
 
-    fn write(&self, labels: &ply::Labels, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes PLY with labels, and with the colours of their classes if `recolor`.
+    pub(super) fn write_labelled(&self, labels: ply::Labels, recolor: bool, out: &mut dyn Write) -> io::Result<()> {
+        let colors = recolor.then(|| labels.set.colors_of(labels.ids));
+        let given = ply::Given { labels: Some(labels), colors: colors.as_deref() };
+        self.write(Some(labels.set), given, out)
+    }
+
+    fn write(&self, set: Option<&LabelSet>, given: ply::Given, out: &mut dyn Write) -> io::Result<()> {
         match &self.original {
-            Original::Ply(original) => ply::write_labelled(original, labels, out),
-            Original::Other(kept) => {
-                let fresh = ply::Fresh { cloud: &self.cloud, kept, set: labels.set, labels: Some(labels) };
-                ply::write_fresh(&fresh, out)
-            }
+            Original::Ply(original) => ply::write_with(original, &given, out),
+            Original::Other(kept) => ply::write_fresh(&ply::Fresh { cloud: &self.cloud, kept, set, given }, out),
         }
     }
 }
 
 /// An error unless there is a label and a confidence for every point.
-pub(super) fn check_rows(cloud: &PointCloud, labels: &[i32], confidence: &[f32]) -> Result<()> {
-    check_count(cloud.len(), labels, confidence)
+pub(super) fn check_labels(points: usize, labels: &[i32], confidence: &[f32]) -> Result<()> {
+    check_rows(points, &[("labels", labels.len()), ("confidence", confidence.len())])
 }
 
-/// [`check_rows`] of a scan of so many points.
-pub(super) fn check_count(points: usize, labels: &[i32], confidence: &[f32]) -> Result<()> {
-    for (what, length) in [("labels", labels.len()), ("confidence", confidence.len())] {
+/// An error unless columns have a row for every one of so many points.
+fn check_rows(points: usize, columns: &[(&str, usize)]) -> Result<()> {
+    for &(what, length) in columns {
         if length != points {
             return Err(Error::Argument {
                 what: what.into(),
@@ -219,8 +244,8 @@ pub fn write_labelled(
     set: &LabelSet,
     recolor: bool,
 ) -> Result<()> {
-    let labels = scan.checked(labels, confidence, set, recolor)?;
-    write_whole(path, |out| scan.write(&labels, out))
+    let labels = scan.checked(labels, confidence, set)?;
+    write_whole(path, |out| scan.write_labelled(labels, recolor, out))
 }
 
 /// Writes a cloud as a fresh binary PLY file with the columns it has and one comment per class of `set`. The file

@@ -7,7 +7,7 @@ use super::scalar::Scalar;
 /// Properties that a fresh PLY file has of its own accord.
 const OWN: [&str; 9] = ["x", "y", "z", "red", "green", "blue", "nx", "ny", "nz"];
 /// Properties that labelling gives new values to, whoever wrote them before.
-const LABELS: [&str; 3] = ["label", "scalar_Classification", "confidence"];
+pub(crate) const LABELS: [&str; 3] = ["label", "scalar_Classification", "confidence"];
 
 /// One value of every point.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    fn new(name: String, scalar: Scalar) -> Self {
+    /// A column without values yet.
+    pub(crate) fn new(name: String, scalar: Scalar) -> Self {
         Self { name, scalar, values: Vec::new() }
     }
 
@@ -40,6 +41,14 @@ impl Kept {
             Scalar::I64 | Scalar::U64 => Scalar::F64.read(self.bytes(index)),
             scalar => scalar.read(self.bytes(index)),
         }
+    }
+
+    /// Appends the value of point `index` as text, a float with the digits that tell it from its neighbours.
+    #[cfg(feature = "formats")]
+    pub(crate) fn write_text(&self, index: usize, out: &mut Vec<u8>) -> std::io::Result<()> {
+        use std::io::Write;
+        let value = self.value(index);
+        if self.scalar == Scalar::F32 { write!(out, "{}", value as f32) } else { write!(out, "{value}") }
     }
 
     /// Whether no point has a value other than 0.

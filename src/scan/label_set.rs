@@ -9,24 +9,32 @@ use crate::{Error, Result};
 /// One class of a label set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Class {
-    /// The label its points carry; the class's index in its [`LabelSet`].
+    /// The label its points carry; in a model's [`LabelSet`] the class's index.
     pub id: u32,
     /// What people call it.
     pub name: String,
     /// Red, green and blue, 0 to 255.
     pub color: [u8; 3],
+    /// Its code in LAS files, where it is to have another than [`crate::scan::las_codes`] would give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub las: Option<u8>,
 }
 
-/// Named classes with ids `0..n`, in the order of their ids.
+impl Class {
+    /// The one number of a byte that is no class in LAS files: it marks where strips overlap.
+    pub const NO_LAS_CODE: u8 = 12;
+}
+
+/// Named classes, in the order of their ids: `0..n` for what a model knows, any for what a class map makes of that.
 ///
 /// As JSON it is `{"name": …, "classes": [{"id", "name", "color"}, …]}`; reading also takes the bare list. Both ways
 /// the ids must be `0..n` once sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct LabelSet {
-    /// `scannet20`, `s3dis13`, `rooms`, or the name of the file it came from.
+    /// The name of a built-in set, or of the file it came from.
     pub name: String,
-    /// Class `i` has id `i`.
+    /// By rising ids.
     pub classes: Vec<Class>,
 }
 
@@ -48,6 +56,9 @@ impl TryFrom<Written> for LabelSet {
         };
         classes.sort_by_key(|class| class.id);
         for (expected, class) in classes.iter().enumerate() {
+            if class.las == Some(Class::NO_LAS_CODE) {
+                return Err(format!("{}: LAS has no class {}, it marks overlaps", class.name, Class::NO_LAS_CODE));
+            }
             if class.id as usize != expected {
                 let found = (class.id, &class.name);
                 return Err(format!(
@@ -103,16 +114,30 @@ const S3DIS13: [(&str, [u8; 3]); 13] = [
     ("clutter", [50, 50, 50]),
 ];
 
+/// The 200 classes of the `ScanNet200` benchmark, in its order and colours. Source: `scannet200_constants.py`.
+#[cfg(feature = "formats")]
+const SCANNET200: &str = include_str!("label_sets/scannet200.json");
+
+/// The 100 classes of the `ScanNet++` benchmark (`top100.txt` of its second release) in its order. Source:
+/// `configs/_base_/dataset/scannetpp.py` of Pointcept. The benchmark has no colours: classes that `ScanNet200` has, too, have
+/// that one's, the others are told apart by theirs.
+#[cfg(feature = "formats")]
+const SCANNETPP100: &str = include_str!("label_sets/scannetpp100.json");
+
 /// The class that `rooms` adds to `ScanNet`'s, as id 20.
 const CEILING: (&str, [u8; 3]) = ("ceiling", [209, 187, 215]);
 
 impl LabelSet {
-    /// The names that [`LabelSet::built_in`] knows.
-    pub const BUILT_IN: [&str; 3] = ["scannet20", "s3dis13", "rooms"];
+    /// The names that [`LabelSet::built_in`] knows. The long sets are there with the feature `formats`.
+    pub const BUILT_IN: &[&str] = if cfg!(feature = "formats") {
+        &["scannet20", "scannet200", "scannetpp100", "s3dis13", "rooms"]
+    } else {
+        &["scannet20", "s3dis13", "rooms"]
+    };
 
     /// Makes a set of classes whose ids are their places in `classes`.
     pub fn new(name: &str, classes: impl IntoIterator<Item = (String, [u8; 3])>) -> Self {
-        let classes = (0..).zip(classes).map(|(id, (name, color))| Class { id, name, color }).collect();
+        let classes = (0..).zip(classes).map(|(id, (name, color))| Class { id, name, color, las: None }).collect();
         Self { name: name.to_owned(), classes }
     }
 
@@ -136,6 +161,10 @@ impl LabelSet {
     pub fn built_in(name: &str) -> Option<Self> {
         match name {
             "scannet20" => Some(Self::scannet20()),
+            #[cfg(feature = "formats")]
+            "scannet200" => Self::of_file(name, SCANNET200),
+            #[cfg(feature = "formats")]
+            "scannetpp100" => Self::of_file(name, SCANNETPP100),
             "s3dis13" => Some(Self::s3dis13()),
             "rooms" => Some(Self::rooms()),
             _ => None,
@@ -210,12 +239,26 @@ impl LabelSet {
 
     /// The class a label stands for; `None` for -1 and any other label outside the set.
     pub fn class(&self, label: i32) -> Option<&Class> {
-        self.classes.get(usize::try_from(label).ok()?)
+        let id = u32::try_from(label).ok()?;
+        // Ids that are places are found at once.
+        let there = self.classes.get(id as usize).filter(|class| class.id == id);
+        there.or_else(|| self.classes.get(self.classes.binary_search_by_key(&id, |class| class.id).ok()?))
+    }
+
+    /// The colours of labels' classes; black, which no class is, for labels without one.
+    pub(crate) fn colors_of(&self, labels: &[i32]) -> Vec<[u8; 3]> {
+        labels.iter().map(|label| self.class(*label).map_or([0; 3], |class| class.color)).collect()
     }
 
     /// The id of the class of that name.
     pub fn id(&self, name: &str) -> Option<u32> {
         self.classes.iter().find(|class| class.name == name).map(|class| class.id)
+    }
+
+    /// A built-in set that is a file.
+    #[cfg(feature = "formats")]
+    fn of_file(name: &str, text: &str) -> Option<Self> {
+        Self::from_json(text).ok().map(|set| Self { name: name.to_owned(), ..set })
     }
 
     fn from_table<'a>(name: &str, table: impl IntoIterator<Item = (&'a str, [u8; 3])>) -> Self {
@@ -229,7 +272,9 @@ mod tests {
 
     #[test]
     fn built_in_sets_have_their_sizes_and_distinct_names_and_colours() {
-        for (name, size) in LabelSet::BUILT_IN.into_iter().zip([20, 13, 21]) {
+        let sizes = [("scannet20", 20), ("scannet200", 200), ("scannetpp100", 100), ("s3dis13", 13), ("rooms", 21)];
+        for &name in LabelSet::BUILT_IN {
+            let (_, size) = *sizes.iter().find(|(of, _)| *of == name).unwrap();
             let set = LabelSet::built_in(name).unwrap();
             assert_eq!((set.len(), set.name.as_str()), (size, name));
             for (i, a) in set.classes.iter().enumerate() {
@@ -242,6 +287,29 @@ mod tests {
         assert_eq!(LabelSet::rooms().id("ceiling"), Some(20));
         assert_eq!(LabelSet::scannet20().class(15).unwrap().name, "shower curtain");
         assert_eq!(LabelSet::scannet20().class(-1), None);
+        assert_eq!(LabelSet::scannet20().class(20), None);
+    }
+
+    #[test]
+    #[cfg(feature = "formats")]
+    fn the_long_sets_are_those_of_their_benchmarks() {
+        let named = |name: &str, id: i32| LabelSet::built_in(name).unwrap().class(id).unwrap().clone();
+        assert_eq!(named("scannet200", 199).name, "mattress");
+        assert_eq!((named("scannet200", 2).name.as_str(), named("scannet200", 2).color), ("floor", [152, 223, 138]));
+        assert_eq!(
+            (named("scannetpp100", 2).name.as_str(), named("scannetpp100", 99).name.as_str()),
+            ("floor", "marker")
+        );
+        assert_eq!(named("scannetpp100", 1).color, named("scannet200", 35).color, "both are ceilings");
+    }
+
+    #[test]
+    fn classes_are_found_by_ids_with_gaps() {
+        let class = |id| Class { id, name: format!("class {id}"), color: [id as u8; 3], las: None };
+        let set = LabelSet { name: "gaps".to_owned(), classes: [1, 2, 40].map(class).into() };
+        let found = |label| set.class(label).map(|class| class.id);
+        assert_eq!([0, 1, 2, 3, 40, -1].map(found), [None, Some(1), Some(2), None, Some(40), None]);
+        assert_eq!(set.colors_of(&[40, -1, 0]), [[40; 3], [0; 3], [0; 3]]);
     }
 
     #[test]
@@ -265,6 +333,6 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let error = LabelSet::find("scannet19").unwrap_err().to_string();
-        assert!(error.contains("scannet20, s3dis13, rooms"), "{error}");
+        assert!(error.contains(&LabelSet::BUILT_IN.join(", ")), "{error}");
     }
 }

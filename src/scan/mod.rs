@@ -5,6 +5,8 @@
 //! reader (path and bytes to cloud, contents and what is kept), a line in `format.rs`, and an arm in `file.rs`.
 
 mod blocks;
+#[cfg(feature = "formats")]
+mod class_map;
 pub(crate) mod color_scale;
 mod columns;
 mod description;
@@ -16,6 +18,8 @@ mod guess;
 mod gzip;
 mod kept;
 mod label_set;
+#[cfg(feature = "formats")]
+mod labelled;
 mod las;
 mod mesh_normals;
 mod numbers;
@@ -27,13 +31,18 @@ mod scalar;
 mod source;
 mod text;
 mod up;
+mod values;
 
 pub use blocks::{Blocks, Upright};
+#[cfg(feature = "formats")]
+pub use class_map::ClassMap;
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub use format::{ENDINGS, ending, is_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
+#[cfg(feature = "formats")]
+pub use labelled::{OutputFormat, write_npy};
 #[cfg(feature = "formats")]
 pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};

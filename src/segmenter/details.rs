@@ -42,6 +42,11 @@ impl Details {
         classes
     }
 
+    /// The features of a point's voxel, `[channels]`; `None` for a point without one.
+    pub fn features_of(&self, point: usize) -> Option<&[f32]> {
+        self.voxel(point).map(|voxel| row(&self.features, self.channels, voxel))
+    }
+
     /// The cosine of every point's features with those of one, `[points]`, -1 to 1; 0 for points without a voxel.
     pub fn similar_to(&self, point: usize) -> Vec<f32> {
         self.similar_to_all(&[point])
@@ -242,6 +247,8 @@ mod tests {
         let similar = details.similar_to(1);
         assert!(similar.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{similar:?}");
         assert_eq!(details.similar_to(3), [0.0; 5]);
+        assert_eq!(details.features_of(1), Some(&[1.0, 2.0, 2.0][..]));
+        assert_eq!((details.features_of(3), details.features_of(5)), (None, None));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The classes: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]` [default: those in IN, else unnamed]
+    /// The classes: scannet20, scannet200, scannetpp100, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]` [default: those in IN, else unnamed]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,
 

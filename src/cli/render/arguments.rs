@@ -45,7 +45,7 @@ pub(crate) struct Render {
     #[arg(long, value_name = "METRES", value_parser = crate::arguments::length::<f32>)]
     pub(crate) point_size: Option<f32>,
 
-    /// The classes whose colours labels get: scannet20, s3dis13, rooms, or a JSON file
+    /// The classes whose colours labels get: scannet20, scannet200, scannetpp100, s3dis13, rooms, or a JSON file
     /// [default: those in the file, else rooms]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,

@@ -99,7 +99,7 @@ pub(crate) struct Subject {
     #[arg(long, value_enum)]
     pub(crate) config: Option<Network>,
 
-    /// The classes of the scans: scannet20, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`; other ones than
+    /// The classes of the scans: scannet20, scannet200, scannetpp100, s3dis13, rooms, or a JSON file of `[{"id", "name", "color"}]`; other ones than
     /// the base's get a new head [default: the base's]
     #[arg(long, value_name = "SET|FILE")]
     pub(crate) classes: Option<String>,

@@ -3,6 +3,7 @@
 use las::point::Format;
 use las::raw;
 
+use super::dimension::{DESCRIPTION, RECORD, SPECIFICATION, TYPES};
 use crate::Result;
 use crate::scan::scalar::Scalar;
 use crate::scan::source::Source;
@@ -77,7 +78,9 @@ impl Head {
             let user = record.user_id.split(|&byte| byte == 0).next().unwrap_or_default();
             match (user, record.record_id) {
                 (b"laszip encoded", 22_204) => self.laszip = Some(record.data),
-                (b"LASF_Spec", 4) => self.extras = extras(&record.data, self.format, self.record),
+                (user, RECORD) if user == SPECIFICATION.as_bytes() => {
+                    self.extras = extras(&record.data, self.format, self.record)
+                }
                 _ => {}
             }
         }
@@ -85,31 +88,19 @@ impl Head {
     }
 }
 
-/// The values that the record of extra bytes describes, after the specification's table 24: 192 bytes each.
+/// The values that the record of extra bytes describes, after the specification's table 24.
 fn extras(data: &[u8], format: Format, record: usize) -> Vec<Extra> {
     let mut offset = record - usize::from(format.extra_bytes);
     let mut extras = Vec::new();
-    for description in data.chunks_exact(192) {
+    for description in data.chunks_exact(DESCRIPTION) {
         let (kind, options) = (description[2], description[3]);
-        let scalar = match kind {
-            1 => Scalar::U8,
-            2 => Scalar::I8,
-            3 => Scalar::U16,
-            4 => Scalar::I16,
-            5 => Scalar::U32,
-            6 => Scalar::I32,
-            7 => Scalar::U64,
-            8 => Scalar::I64,
-            9 => Scalar::F32,
-            10 => Scalar::F64,
-            // Bytes without a meaning, as many as the options say.
-            0 => {
-                offset += usize::from(options);
-                continue;
-            }
-            // Pairs and triples were never used and are gone from the specification: what follows them is lost.
-            _ => break,
-        };
+        // Bytes without a meaning, as many as the options say.
+        if kind == 0 {
+            offset += usize::from(options);
+            continue;
+        }
+        // Pairs and triples were never used and are gone from the specification: what follows them is lost.
+        let Some((_, scalar)) = TYPES.into_iter().find(|(number, _)| *number == kind) else { break };
         if offset + scalar.size() > record {
             break;
         }

@@ -12,34 +12,42 @@ use super::write::class_comments;
 use crate::scan::LabelSet;
 use crate::scan::numbers::Tokens;
 
-/// What is written beside the points: one row per point of the file.
+/// Labels: one row per point of the file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Labels<'a> {
     pub(crate) ids: &'a [i32],
     pub(crate) confidence: &'a [f32],
     pub(crate) set: &'a LabelSet,
-    /// Whether colours become those of the classes.
-    pub(crate) recolor: bool,
 }
 
-/// A value that labelling gives a point.
+/// What is written with the points, in place of what they have of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Given<'a> {
+    pub(crate) labels: Option<Labels<'a>>,
+    /// `[n]`.
+    pub(crate) colors: Option<&'a [[u8; 3]]>,
+}
+
+/// A value that a point is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
+enum Value {
     Color(usize),
     Label,
     Classification,
     Confidence,
 }
 
-impl Given {
-    const PROPERTIES: [(Given, &'static str); 3] =
-        [(Given::Label, "label"), (Given::Classification, "scalar_Classification"), (Given::Confidence, "confidence")];
+impl Value {
+    const LABELS: [(Value, &'static str); 3] =
+        [(Value::Label, "label"), (Value::Classification, "scalar_Classification"), (Value::Confidence, "confidence")];
+    const COLORS: [(Value, &'static str); 3] =
+        [(Value::Color(0), "red"), (Value::Color(1), "green"), (Value::Color(2), "blue")];
 
     fn type_name(self) -> &'static str {
         match self {
-            Given::Color(_) => "uchar",
-            Given::Label => "int",
-            Given::Classification | Given::Confidence => "float",
+            Value::Color(_) => "uchar",
+            Value::Label => "int",
+            Value::Classification | Value::Confidence => "float",
         }
     }
 
@@ -48,17 +56,17 @@ impl Given {
         if encoding == Encoding::Ascii {
             // A vector of bytes takes every write.
             let _ = match self {
-                Given::Color(channel) => write!(out, "{}", point.color[channel]),
-                Given::Label | Given::Classification => write!(out, "{}", point.label),
-                Given::Confidence => write!(out, "{}", point.confidence),
+                Value::Color(channel) => write!(out, "{}", point.color[channel]),
+                Value::Label | Value::Classification => write!(out, "{}", point.label),
+                Value::Confidence => write!(out, "{}", point.confidence),
             };
             return;
         }
         let mut bytes = match self {
-            Given::Color(channel) => return out.push(point.color[channel]),
-            Given::Label => point.label.to_le_bytes(),
-            Given::Classification => (point.label as f32).to_le_bytes(),
-            Given::Confidence => point.confidence.to_le_bytes(),
+            Value::Color(channel) => return out.push(point.color[channel]),
+            Value::Label => point.label.to_le_bytes(),
+            Value::Classification => (point.label as f32).to_le_bytes(),
+            Value::Confidence => point.confidence.to_le_bytes(),
         };
         if encoding == Encoding::BinaryBigEndian {
             bytes.reverse();
@@ -67,63 +75,68 @@ impl Given {
     }
 }
 
-/// What labelling says of one point.
-pub(super) struct Point {
-    pub(super) label: i32,
-    pub(super) confidence: f32,
-    pub(super) color: [u8; 3],
+/// What one point is given.
+struct Point {
+    label: i32,
+    confidence: f32,
+    color: [u8; 3],
 }
 
 impl Labels<'_> {
-    pub(super) fn point(&self, index: usize) -> Point {
-        let label = self.ids.get(index).copied().unwrap_or(-1);
-        // Points without a class are black, which no class is.
-        let color = self.set.class(label).map_or([0; 3], |class| class.color);
-        Point { label, confidence: self.confidence.get(index).copied().unwrap_or(0.0), color }
+    /// The label and the confidence of a point.
+    pub(crate) fn of(&self, index: usize) -> (i32, f32) {
+        (self.ids.get(index).copied().unwrap_or(-1), self.confidence.get(index).copied().unwrap_or(0.0))
+    }
+}
+
+impl Given<'_> {
+    /// The colour that a point is given, if there are any.
+    pub(super) fn color(&self, index: usize) -> Option<[u8; 3]> {
+        self.colors.map(|colors| colors.get(index).copied().unwrap_or_default())
+    }
+
+    fn point(&self, index: usize) -> Point {
+        let (label, confidence) = self.labels.map_or((-1, 0.0), |labels| labels.of(index));
+        Point { label, confidence, color: self.color(index).unwrap_or_default() }
     }
 }
 
 /// Where the given values go: over properties that are there, the others after the last.
 struct Plan {
     /// Property index and value, in order of the properties.
-    replaced: Vec<(usize, Given)>,
-    appended: Vec<(Given, &'static str)>,
+    replaced: Vec<(usize, Value)>,
+    appended: Vec<(Value, &'static str)>,
 }
 
 impl Plan {
-    fn new(roles: &Roles, element: &Element, recolor: bool) -> Self {
+    fn new(roles: &Roles, element: &Element, given: &Given) -> Self {
         let mut plan = Self { replaced: Vec::new(), appended: Vec::new() };
-        if recolor {
+        if given.colors.is_some() {
             match roles.colors() {
-                Some(colors) => {
-                    plan.replaced.extend(colors.into_iter().enumerate().map(|(c, p)| (p, Given::Color(c))));
-                }
-                None => {
-                    plan.appended
-                        .extend(["red", "green", "blue"].into_iter().enumerate().map(|(c, n)| (Given::Color(c), n)));
-                }
+                Some(colors) => plan.replaced.extend(colors.into_iter().zip(Value::COLORS.map(|(value, _)| value))),
+                None => plan.appended.extend(Value::COLORS),
             }
         }
-        for (given, name) in Given::PROPERTIES {
+        for (value, name) in Value::LABELS.into_iter().filter(|_| given.labels.is_some()) {
             let at = element.properties.iter().position(|property| property.name == name);
             match at {
-                Some(at) => plan.replaced.push((at, given)),
-                None => plan.appended.push((given, name)),
+                Some(at) => plan.replaced.push((at, value)),
+                None => plan.appended.push((value, name)),
             }
         }
         plan.replaced.sort_by_key(|(property, _)| *property);
         plan
     }
 
-    fn replacing(&self, property: usize) -> Option<Given> {
-        self.replaced.iter().find(|(at, _)| *at == property).map(|(_, given)| *given)
+    fn replacing(&self, property: usize) -> Option<Value> {
+        self.replaced.iter().find(|(at, _)| *at == property).map(|(_, value)| *value)
     }
 }
 
-/// Writes the file with `label`, `scalar_Classification` and `confidence` for every vertex.
-pub(crate) fn write_labelled(original: &Original, labels: &Labels, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the file with what is given for every vertex: colours; `label`, `scalar_Classification` and `confidence`.
+pub(crate) fn write_with(original: &Original, given: &Given, out: &mut dyn Write) -> io::Result<()> {
     let Original { bytes, header, vertex, roles, rows } = original;
-    let mut writer = Labelling::new(header, *vertex, roles, labels);
+    let mut writer = Writer::new(header, *vertex, roles, given);
     writer.header(bytes, out)?;
     out.write_all(&bytes[header.body..rows.start(0)])?;
     for index in 0..rows.len() {
@@ -132,64 +145,65 @@ pub(crate) fn write_labelled(original: &Original, labels: &Labels, out: &mut dyn
     out.write_all(&bytes[rows.start(rows.len())..])
 }
 
-/// Puts labels into the header of a file and into its vertices, one after the other.
-pub(super) struct Labelling<'a> {
+/// Puts what is given into the header of a file and into its vertices, one after the other.
+pub(super) struct Writer<'a> {
     header: &'a Header,
     vertex: usize,
-    labels: &'a Labels<'a>,
+    given: &'a Given<'a>,
     plan: Plan,
     /// The vertex that comes next.
     next: usize,
     row: Vec<u8>,
 }
 
-impl<'a> Labelling<'a> {
-    pub(super) fn new(header: &'a Header, vertex: usize, roles: &Roles, labels: &'a Labels<'a>) -> Self {
-        let plan = Plan::new(roles, &header.elements[vertex], labels.recolor);
-        Self { header, vertex, labels, plan, next: 0, row: Vec::new() }
+impl<'a> Writer<'a> {
+    pub(super) fn new(header: &'a Header, vertex: usize, roles: &Roles, given: &'a Given<'a>) -> Self {
+        let plan = Plan::new(roles, &header.elements[vertex], given);
+        Self { header, vertex, given, plan, next: 0, row: Vec::new() }
     }
 
     /// Writes the header of the file that starts with these bytes.
     pub(super) fn header(&self, bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
-        write_header(self.header, bytes, self.vertex, &self.plan, self.labels.set, out)
+        let set = self.given.labels.map(|labels| labels.set);
+        write_header(self.header, bytes, self.vertex, &self.plan, set, out)
     }
 
     /// Writes the next vertex, whose bytes these are.
     pub(super) fn row(&mut self, old: &[u8], out: &mut dyn Write) -> io::Result<()> {
         let Self { plan, row, .. } = self;
         let (element, encoding) = (&self.header.elements[self.vertex], self.header.encoding);
-        let point = self.labels.point(self.next);
+        let point = self.given.point(self.next);
         self.next += 1;
         row.clear();
         let mut kept = 0;
         if !plan.replaced.is_empty() {
             for (property, span) in property_spans(old, element, encoding).into_iter().enumerate() {
-                if let Some(given) = plan.replacing(property) {
+                if let Some(value) = plan.replacing(property) {
                     row.extend_from_slice(&old[kept..span.start]);
-                    given.put(&point, encoding, row);
+                    value.put(&point, encoding, row);
                     kept = span.end;
                 }
             }
         }
         row.extend_from_slice(&old[kept..]);
-        for (given, _) in &plan.appended {
+        for (value, _) in &plan.appended {
             if encoding == Encoding::Ascii {
                 row.push(b' ');
             }
-            given.put(&point, encoding, row);
+            value.put(&point, encoding, row);
         }
         out.write_all(row)
     }
 }
 
-/// Writes the header's own lines, the class comments before its first element and the new properties after the
-/// vertex's last.
+/// Writes the header's own lines, the comments on the classes of `set`, in place of its own, before its first element and the
+/// new properties after the vertex's last.
 fn write_header(
     header: &Header,
     bytes: &[u8],
     vertex: usize,
     plan: &Plan,
-    set: &LabelSet,
+    set: Option<&LabelSet>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let newline = header.newline;
@@ -197,27 +211,27 @@ fn write_header(
         .lines
         .iter()
         .rposition(|line| matches!(line.declares, Declares::Property(element, _) if element == vertex));
-    let mut classes_due = true;
+    let mut due = set;
     for (index, line) in header.lines.iter().enumerate() {
         let text = &bytes[line.span.clone()];
-        if matches!(line.declares, Declares::Element(_)) && classes_due {
+        if let (Declares::Element(_), Some(set)) = (line.declares, due) {
             out.write_all(class_comments(set, newline).as_bytes())?;
-            classes_due = false;
+            due = None;
         }
         match line.declares {
-            Declares::Class => {}
+            Declares::Class if set.is_some() => {}
             Declares::Property(element, property) if element == vertex => {
                 let name = &header.elements[element].properties[property].name;
                 match plan.replacing(property) {
-                    Some(given) => write!(out, "property {} {name}{newline}", given.type_name())?,
+                    Some(value) => write!(out, "property {} {name}{newline}", value.type_name())?,
                     None => out.write_all(text)?,
                 }
             }
             _ => out.write_all(text)?,
         }
         if Some(index) == last_property {
-            for (given, name) in &plan.appended {
-                write!(out, "property {} {name}{newline}", given.type_name())?;
+            for (value, name) in &plan.appended {
+                write!(out, "property {} {name}{newline}", value.type_name())?;
             }
         }
     }
@@ -225,7 +239,7 @@ fn write_header(
 }
 
 /// The bytes of each property's value within a row that has been read before.
-fn property_spans(row: &[u8], element: &Element, encoding: Encoding) -> Vec<Range<usize>> {
+pub(super) fn property_spans(row: &[u8], element: &Element, encoding: Encoding) -> Vec<Range<usize>> {
     let types = element.properties.iter().map(|property| &property.data_type);
     if encoding == Encoding::Ascii {
         let mut tokens = Tokens { line: row, at: 0 };

@@ -9,13 +9,14 @@ mod labelled;
 mod roles;
 mod rows;
 mod streamed;
+mod values;
 mod write;
 
 use std::path::Path;
 
 use ply_rs_bw::ply::{Encoding, PropertyType};
 
-pub(crate) use labelled::{Labels, write_labelled};
+pub(crate) use labelled::{Given, Labels, write_with};
 pub use streamed::Streamed;
 pub(crate) use write::{Fresh, write_cloud, write_fresh};
 
@@ -26,7 +27,7 @@ use self::rows::{Payload, Slot, Spans};
 use super::description::{Contents, NormalSource};
 use super::mesh_normals::{push_polygon, push_strip, vertex_normals};
 use super::source::Source;
-use super::{PointCloud, label_set::LabelSet};
+use super::{Class, LabelSet, PointCloud};
 use crate::Result;
 
 /// The elements that may hold the points, best first.
@@ -41,6 +42,13 @@ pub(crate) struct Original {
     vertex: usize,
     roles: Roles,
     rows: Spans,
+}
+
+impl Original {
+    /// The element with the points.
+    fn element(&self) -> &Element {
+        &self.header.elements[self.vertex]
+    }
 }
 
 /// Whether a file starts like PLY.
@@ -170,10 +178,9 @@ pub(crate) fn classes_of(comments: &[String]) -> Option<LabelSet> {
         let words: Vec<&str> = comment.split_ascii_whitespace().collect();
         let ["class", id, name @ .., r, g, b] = words.as_slice() else { return None };
         let color = [r.parse().ok()?, g.parse().ok()?, b.parse().ok()?];
-        Some((id.parse::<usize>().ok()?, name.join(" "), color))
+        Some(Class { id: id.parse().ok()?, name: name.join(" "), color, las: None })
     };
     let classes: Vec<_> = comments.iter().filter_map(class).collect();
-    let in_order = classes.iter().enumerate().all(|(place, (id, ..))| place == *id);
-    (in_order && !classes.is_empty())
-        .then(|| LabelSet::new("file", classes.into_iter().map(|(_, name, color)| (name, color))))
+    let in_order = classes.is_sorted_by(|a: &Class, b| a.id < b.id);
+    (in_order && !classes.is_empty()).then(|| LabelSet { name: "file".to_owned(), classes })
 }

@@ -33,6 +33,11 @@ impl Roles {
         Some([self.0[COLOR]?, self.0[COLOR + 1]?, self.0[COLOR + 2]?])
     }
 
+    /// The slot that a property fills.
+    pub(super) fn slot_of(&self, property: usize) -> Option<usize> {
+        self.0.iter().position(|own| *own == Some(property))
+    }
+
     /// The slot of every property of the element.
     pub(crate) fn slots(&self, element: &Element) -> Vec<Slot> {
         let mut slots = vec![Slot::Ignored; element.properties.len()];

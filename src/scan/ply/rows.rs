@@ -319,7 +319,7 @@ impl<'a> Payload<'a> {
 }
 
 /// A number as its type would hold it. Integers may be written as floats, and floats as C libraries print them.
-fn parse(token: &[u8], scalar: &ScalarType) -> Option<f64> {
+pub(super) fn parse(token: &[u8], scalar: &ScalarType) -> Option<f64> {
     let text = std::str::from_utf8(token).ok()?;
     match scalar {
         ScalarType::Float => text.parse::<f32>().map(f64::from).ok().or_else(|| c_special(text)),

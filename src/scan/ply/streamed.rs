@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::fixed::FixedRows;
 use super::header::Header;
-use super::labelled::{Labelling, Labels};
+use super::labelled::{Given, Labels, Writer};
 use super::roles::Roles;
 use super::{contents, is_ply, point_element};
 use crate::scan::columns::{Columns, Measure};
 use crate::scan::description::{NormalSource, Totals};
-use crate::scan::file::check_count;
+use crate::scan::file::check_labels;
 use crate::scan::point_cloud::widen;
 use crate::scan::source::Source;
 use crate::scan::{Blocks, Description, LabelSet, PointCloud};
@@ -130,9 +130,10 @@ impl Streamed {
         set: &LabelSet,
         recolor: bool,
     ) -> Result<()> {
-        check_count(self.count, labels, confidence)?;
-        let labels = Labels { ids: labels, confidence, set, recolor };
-        let mut writer = Labelling::new(&self.header, self.vertex, &self.roles, &labels);
+        check_labels(self.count, labels, confidence)?;
+        let colors = recolor.then(|| set.colors_of(labels));
+        let given = Given { labels: Some(Labels { ids: labels, confidence, set }), colors: colors.as_deref() };
+        let mut writer = Writer::new(&self.header, self.vertex, &self.roles, &given);
         let to_stream = |source| Error::Io { action: "write", path: "stream".into(), source };
         writer.header(&self.head, out).map_err(to_stream)?;
         let mut file = self.file_at(self.head.len() as u64)?;

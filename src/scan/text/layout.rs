@@ -1,7 +1,7 @@
 //! What the columns of a text file mean: by its header line, or by how many there are.
 
 use crate::scan::columns::{COLOR, LABEL, NORMAL, POSITION, SLOTS, slots_of};
-use crate::scan::numbers::shown;
+use crate::scan::numbers::{parse_f64, shown};
 
 /// The columns of a text file.
 #[derive(Debug, Clone)]
@@ -10,13 +10,40 @@ pub(super) struct Layout {
     pub(super) names: Vec<String>,
     /// Which column fills which slot.
     pub(super) slots: [Option<usize>; SLOTS],
+    /// Which columns hold words, as names of classes.
+    texts: Vec<usize>,
 }
 
 impl Layout {
     /// By the names of a header line; `None` if they do not say where x, y and z are.
     pub(super) fn of_names(names: Vec<String>) -> Option<Self> {
         let slots = slots_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        slots[POSITION].map(|_| Self { names, slots })
+        slots[POSITION].map(|_| Self { names, slots, texts: Vec::new() })
+    }
+
+    /// The same, with the columns holding words whose values of the first point are no numbers.
+    pub(super) fn with_texts_of<'a>(mut self, values: impl Iterator<Item = &'a [u8]>) -> Self {
+        self.texts =
+            values.enumerate().filter(|(_, value)| parse_f64(value).is_none()).map(|(column, _)| column).collect();
+        self
+    }
+
+    pub(super) fn has_texts(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
+    pub(super) fn is_text(&self, column: usize) -> bool {
+        self.texts.contains(&column)
+    }
+
+    /// Whether no column with words has to have numbers.
+    pub(super) fn needs_no_texts(&self) -> bool {
+        self.texts.iter().all(|&column| self.is_other(column))
+    }
+
+    /// The names of the columns that hold words.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        self.texts.iter().filter_map(|&column| self.names.get(column)).map(String::as_str).collect()
     }
 
     /// Of `count` columns without names; `has_normals` says what the last three of six are. `None` for a number of columns

@@ -56,6 +56,9 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(PointCloud, Contents, V
     if beginning.header.is_none() {
         warnings.push(format!("no line names the columns: they are taken as {}", layout.names.join(" ")));
     }
+    if layout.has_texts() {
+        warnings.push(format!("columns that hold words are left out: {}", layout.texts().join(", ")));
+    }
     let points = rows.points;
     let (cloud, kept) = rows.finish(&mut warnings)?;
     let contents = Contents {
@@ -89,6 +92,13 @@ fn is_content(line: &[u8]) -> bool {
 /// Whether a comment looks like names of columns, as CloudCompare and `NumPy` write them.
 fn names_columns(comment: &[u8]) -> bool {
     Separator::of(comment).split(comment).any(|word| word.eq_ignore_ascii_case(b"x"))
+}
+
+/// The columns, if they have names and the line is a point with words in columns that nobody needs.
+fn with_words(header: &[u8], line: &[u8], separator: Separator) -> Option<Layout> {
+    let names = names(header, separator.split(line).count())?;
+    let layout = Layout::of_names(names)?.with_texts_of(separator.split(line));
+    layout.has_texts().then_some(layout).filter(Layout::needs_no_texts)
 }
 
 /// What comes before the points.
@@ -130,6 +140,14 @@ impl Beginning {
             }
             let separator = Separator::of(line);
             let values: Option<Vec<f64>> = separator.split(line).map(parse_f64).collect();
+            let has_words = || {
+                let (_, names) = header.as_ref().filter(|_| must_name)?;
+                let layout = with_words(names, line, separator)?;
+                Some(layout.names.len())
+            };
+            if let Some(columns) = has_words().filter(|_| values.is_none()) {
+                return Ok(Self { separator, first: number, columns, header, must_name, comments });
+            }
             match values {
                 Some(values) if values.len() >= 3 => {
                     let columns = values.len();
@@ -149,7 +167,8 @@ impl Beginning {
     fn layout(&self, bytes: &[u8]) -> Result<Layout, (usize, String)> {
         let named = self.header.as_ref().and_then(|(_, line)| names(line, self.columns)).and_then(Layout::of_names);
         if let Some(layout) = named {
-            return Ok(layout);
+            let first = lines(bytes).nth(self.first - 1).map_or(&[][..], |(_, line)| line);
+            return Ok(layout.with_texts_of(self.separator.split(first)));
         }
         if let Some((number, line)) = self.header.as_ref().filter(|_| self.must_name) {
             let problem =
@@ -185,7 +204,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(layout: &'a Layout) -> Self {
-        let others = (0..layout.names.len()).filter(|&column| layout.is_other(column));
+        let others = (0..layout.names.len()).filter(|&column| layout.is_other(column) && !layout.is_text(column));
         Self {
             layout,
             columns: Columns::new(layout.has(), true, ColorKind::Float),
@@ -200,6 +219,10 @@ impl<'a> Rows<'a> {
         let colors = self.layout.slots[COLOR].map(|_| &self.layout.slots[COLOR..COLOR + 3]);
         self.values.clear();
         for (column, token) in separator.split(line).enumerate() {
+            if self.layout.is_text(column) {
+                self.values.push(f64::NAN);
+                continue;
+            }
             let value = parse_f64(token).ok_or_else(|| match self.layout.names.get(column) {
                 Some(name) => format!("`{}` is no number, as column `{name}` is", shown(token)),
                 None => format!("`{}` is no number", shown(token)),

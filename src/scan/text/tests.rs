@@ -86,6 +86,16 @@ fn what_is_written_has_the_other_columns() {
 }
 
 #[test]
+fn columns_of_words_are_left_out_if_they_have_a_name() {
+    let scan = parse("x,y,z,class_name,label\n1,2,3,,-1\n4,5,6,shower curtain,15\n").unwrap();
+    assert_eq!(scan.cloud.positions[1], [4.0, 5.0, 6.0]);
+    assert_eq!(scan.cloud.labels, Some(vec![-1, 15]));
+    assert_eq!(scan.describe().warnings[0], "columns that hold words are left out: class_name");
+    assert!(refusal("x y z label\n1 2 3 wall\n").contains("is neither a point nor names"));
+    assert!(refusal("x y z note\n1 2 3 wall\n1 2 a wall\n").contains("line 3: `a` is no number, as column `z` is"));
+}
+
+#[test]
 fn refusals_have_the_number_of_the_line() {
     let cases = [
         ("1 2 3\n4 5 6 7\n", "line 2: 4 values stand where 3 are due"),
