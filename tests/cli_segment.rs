@@ -220,9 +220,11 @@ fn a_batch_goes_on_after_a_bad_scan_and_resumes_where_it_stopped() {
     let folder = bench.0.path().display().to_string();
     fs::write(bench.path("b.ply"), TRIANGLE).unwrap();
     let resumed = bench.segment(&[&folder], "out", &["--resume", "--json"]).succeeds();
-    let value = resumed.json();
-    assert_eq!(value.as_array().unwrap().len(), 1);
-    assert_eq!(value[0]["file"], bad);
+    let lines = resumed.json_lines();
+    let files: Vec<&str> = lines.iter().map(|line| line["file"].as_str().unwrap()).collect();
+    assert_eq!(files, [first, bad, last]);
+    assert_eq!([0, 1, 2].map(|i| lines[i]["labelled_already"] == true), [true, false, true]);
+    assert_eq!(lines[1]["points"], 3);
     assert_eq!(names(&bench.path("out")), ["a.ply", "b.ply", "c.ply"]);
 }
 

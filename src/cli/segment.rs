@@ -1,6 +1,11 @@
 //! `pointtpa segment`: scans in, labelled scans out.
 
+mod batch;
+mod room;
+pub(crate) mod shard;
+
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use pointtpa::model::weights::ModelFile;
@@ -8,6 +13,8 @@ use pointtpa::scan::{self, Description, PointCloud, Scan, Up};
 use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
+use self::batch::{Task, already_labelled};
+use self::room::Room;
 use super::arguments::{Global, Segment};
 use super::exit::{Failure, Outcome};
 use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
@@ -20,19 +27,27 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     if let Some(folder) = &folder {
         output::create_folder(folder)?;
     }
-    if command.resume {
-        let (done, left): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.output.is_file());
-        if !done.is_empty() {
-            screen::say(&format!("{} of {} scans are labelled already", done.len(), done.len() + left.len()));
-        }
-        // A single scan's result is one object, also where there is nothing to do.
-        if let ([job], [], None, true) = (&done[..], &left[..], &folder, global.json) {
-            return results::print_json(&json!({"file": job.input.display().to_string(), "labelled_already": true}));
-        }
-        jobs = left;
+    if let Some(shard) = command.shard {
+        // Before `--resume` takes some away: the parts stay the same.
+        let all = jobs.len();
+        jobs = shard.of(jobs);
+        screen::say(&format!("shard {shard}: {} of {all} scans", jobs.len()));
     }
-    let mut run = Run { global, command, file, engine: None };
-    if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
+    let is_done = |job: &Job| command.resume && job.output.is_file();
+    let done = jobs.iter().filter(|job| is_done(job)).count();
+    if done > 0 {
+        screen::say(&format!("{done} of {} scans are labelled already", jobs.len()));
+    }
+    let run = Run { global, command, file, engine: Mutex::default() };
+    if folder.is_some() {
+        let tasks: Vec<Task> = jobs.into_iter().map(|job| Task { is_done: is_done(&job), job }).collect();
+        return run.batch(&tasks);
+    }
+    jobs.iter().try_for_each(|job| match is_done(job) {
+        true if global.json => results::print_json(&already_labelled(job)),
+        true => Ok(()),
+        false => run.single(job),
+    })
 }
 
 /// What the scans of one run share.
@@ -41,16 +56,17 @@ struct Run<'a> {
     command: &'a Segment,
     file: ModelFile,
     /// Opened when the first scan has been read, so that a bad file is told at once.
-    engine: Option<Engine>,
+    engine: Mutex<Option<Arc<Engine>>>,
 }
 
 struct Engine {
     device: Device,
     segmenter: Segmenter,
+    room: Room,
 }
 
 impl Run<'_> {
-    fn single(&mut self, job: &Job) -> Outcome {
+    fn single(&self, job: &Job) -> Outcome {
         let summary = self.one(job).inspect_err(|failure| {
             if self.global.json && !output::is_stdout(&job.output) {
                 // A closed standard output is not what went wrong.
@@ -60,38 +76,7 @@ impl Run<'_> {
         results::print_of(&job.output, self.global.json, &summary.text(), &summary.json())
     }
 
-    /// Goes on after a scan that fails, and fails with the first failure at the end.
-    fn batch(&mut self, jobs: &[Job]) -> Outcome {
-        let mut failures: Vec<(&Path, Failure)> = Vec::new();
-        let mut values: Vec<Value> = Vec::new();
-        for (index, job) in jobs.iter().enumerate() {
-            screen::say(&format!("[{}/{}] {}", index + 1, jobs.len(), job.input.display()));
-            match self.one(job) {
-                Ok(summary) if self.global.json => values.push(summary.json()),
-                Ok(summary) => results::print(&summary.text())?,
-                Err(failure) => {
-                    screen::error(&failure.message);
-                    values.push(failed(&job.input, &failure));
-                    let is_last = failure.ends_the_batch();
-                    failures.push((&job.input, failure));
-                    if is_last {
-                        break;
-                    }
-                }
-            }
-        }
-        if self.global.json {
-            results::print_json(&Value::Array(values))?;
-        }
-        // Each has been told in its turn: at the end stands which to look at.
-        let Some((_, first)) = failures.first() else { return Ok(()) };
-        let code = first.code;
-        let list: Vec<String> = failures.iter().map(|(path, _)| format!("  {}", path.display())).collect();
-        let message = format!("{} of {} scans failed:\n{}", failures.len(), jobs.len(), list.join("\n"));
-        Err(Failure { code, message })
-    }
-
-    fn one(&mut self, job: &Job) -> Outcome<Summary> {
+    fn one(&self, job: &Job) -> Outcome<Summary> {
         output::check_writable(&job.output)?;
         interrupt::check()?;
         let start = Instant::now();
@@ -106,18 +91,17 @@ impl Run<'_> {
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
-        self.open()?;
-        let Some(engine) = &self.engine else { unreachable!("opened above") };
+        let engine = self.engine()?;
         // Only what the model sees is turned; what is written lies as it lay.
         let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
         let cloud = upright.as_ref().unwrap_or(&scan.cloud);
-        let segmentation =
-            segment(engine, cloud, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
+        let work = || segment(&engine, cloud, self.command.grid, self.command.tta);
+        let segmentation = engine.room.compute(work).map_err(|error| of_scan(&job.input, error))?;
         drop(upright);
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
-        let of_writing = self.write(job, &scan, &segmentation, engine)?;
+        let of_writing = self.write(job, &scan, &segmentation, &engine)?;
         for warning in &of_writing {
             screen::say(&format!("warning: {warning}"));
         }
@@ -154,9 +138,10 @@ impl Run<'_> {
         up
     }
 
-    fn open(&mut self) -> Outcome {
-        if self.engine.is_some() {
-            return Ok(());
+    fn engine(&self) -> Outcome<Arc<Engine>> {
+        let mut opened = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*opened {
+            return Ok(Arc::clone(engine));
         }
         let device = choice::device(self.global)?;
         let allow_missing = self.command.allow_missing.then_some(self.command.seed);
@@ -169,8 +154,8 @@ impl Run<'_> {
                 missing.names.join(", ")
             ));
         }
-        self.engine = Some(Engine { device, segmenter });
-        Ok(())
+        let room = Room::new(&device, self.command.jobs);
+        Ok(Arc::clone(opened.insert(Arc::new(Engine { device, segmenter, room }))))
     }
 
     /// Writes the labelled scan; what has to be said of it.

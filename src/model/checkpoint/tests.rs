@@ -254,6 +254,33 @@ fn every_type_is_read() {
 }
 
 #[test]
+fn weights_of_64_bits_are_rounded_to_32_and_it_is_said() {
+    let wide = |tensor: &HostTensor, value: &dyn Fn(f64) -> f64| {
+        let values = tensor.to_f64().unwrap().into_iter().flat_map(|v| value(v).to_le_bytes());
+        HostTensor { dtype: Dtype::F64, bytes: values.collect(), ..tensor.clone() }
+    };
+    let (config, mut tensors) = (conventional(AdapterChoice::None, false), plain());
+    // Less than half of a 32-bit float's last place more: rounding takes it away again.
+    let stored: Vec<HostTensor> = tensors.iter().map(|tensor| wide(tensor, &|v| v * (1.0 + 1e-9))).collect();
+    let mut writer = Writer::default();
+    writer.state_dict("module.", &stored);
+    for bytes in layouts(&writer) {
+        let file = open(bytes).unwrap();
+        holds(&file, &config, &tensors);
+        let note = file.info().note.clone().unwrap_or_default();
+        assert!(
+            note.ends_with(&format!(" {} tensors of 64-bit floats were rounded to 32 bits.", tensors.len())),
+            "{note}"
+        );
+    }
+    tensors[0] = wide(&tensors[0], &|_| 1e39);
+    let mut writer = Writer::default();
+    writer.state_dict("", &tensors);
+    let error = open(writer.zip()).unwrap().read(&tensors[0].name).unwrap_err().to_string();
+    assert!(error.contains("holds 1e39, which is too large for F32"), "{error}");
+}
+
+#[test]
 fn the_first_generation_is_refused_by_name() {
     let mut tensors = plain();
     tensors.push(HostTensor::from_f32("backbone.embedding.stem.norm.running_mean", &[16], &[0.0; 16]));
