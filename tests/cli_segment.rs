@@ -172,7 +172,8 @@ fn a_failure_says_why_and_leaves_no_file() {
         (truncated.as_str(), "byte"),
         (&promises, "line 14: the file ends after 3 of 4 `vertex` rows"),
         (&nowhere, "finite"),
-        ("no/such/scan.ply", "cannot read"),
+        ("no/such/scan.ply", "there is no folder no/such. Check the name"),
+        ("missing.ply", "there is no such file or folder. Check the name"),
     ] {
         let run = bench.segment(&[input], "out.ply", &[]);
         run.fails_with(1, message);
@@ -181,7 +182,7 @@ fn a_failure_says_why_and_leaves_no_file() {
     bench.segment(&[SCENE], "out.ply", &["--memory", "1M"]).fails_with(4, "--memory");
     bench.segment(&[SCENE], "no/out.ply", &[]).fails_with(1, "there is no folder");
     bench.segment(&[SCENE], "out.ply", &["--grid", "0"]).fails_with(2, "--grid");
-    bench.segment_with(SCENE, &[SCENE], "out.ply", &[]).fails_with(1, "no safetensors file");
+    bench.segment_with(SCENE, &[SCENE], "out.ply", &[]).fails_with(1, "is a scan (PLY), not a model");
     run(&["segment", SCENE, "-o", "x.ply", "--model", &model(), "--device", "no such"]).fails_with(3, "no such");
     assert_eq!(bench.names(), before);
 }

@@ -44,14 +44,9 @@ fn from_file(path: &Path) -> Outcome<(String, Value)> {
 /// Folders are for `segment`; here they name a file to look at.
 fn about_a_folder(path: &Path) -> Failure {
     let problem = format!("{} is a folder, and `info` looks at one file", path.display());
-    let message = match inputs::scans_in(path) {
-        Ok(scans) => format!(
-            "{problem}. It holds {} scans: try `pointtpa info {}`",
-            scans.len(),
-            scans.first().unwrap_or(&path.to_owned()).display()
-        ),
-        Err(failure) => format!("{problem}. {}", failure.message),
-    };
+    let example = inputs::scans_in(path).ok().and_then(|scans| scans.into_iter().next());
+    let example = example.map_or_else(String::new, |scan| format!(", for example {}", scan.display()));
+    let message = format!("{problem}. Name a scan in it{example}");
     Failure { code: BAD_INPUT, message }
 }
 

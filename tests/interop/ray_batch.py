@@ -5,7 +5,7 @@ worker that runs the program, then one of the two machines. Every scan must then
 from one run of the program, and the lines must name every scan exactly once. Run on demand, CI does not:
 
     pip install ray
-    cargo build --release && python tests/interop/ray_batch.py target/release/pointtpa
+    cargo build --release && python tests/interop/ray_batch.py target/release/pointtpa [GRID]
 """
 
 import collections, json, os, shutil, signal, subprocess, sys, tempfile, time
@@ -16,7 +16,8 @@ from ray.cluster_utils import Cluster
 
 program = Path(sys.argv[1]).resolve()
 root = Path(__file__).resolve().parents[2]
-OPTIONS = ["--device", "cpu", "--grid", "0.05"]
+# Of a program that is not optimised voxels as coarse as 0.3 take long enough to be interrupted.
+OPTIONS = ["--device", "cpu", "--grid", *(sys.argv[2:] or ["0.05"])]
 COPIES = 4
 
 
