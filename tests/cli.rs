@@ -74,6 +74,19 @@ fn info_of_a_scan_has_its_points() {
 }
 
 #[test]
+fn what_newcomers_confuse_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, none) = (folder.path().join("b.ply"), folder.path().join("none"));
+    fs::copy(SCENE, &scene).unwrap();
+    fs::create_dir(&none).unwrap();
+    let output = folder.path().join("out").display().to_string();
+    let advice = format!("Name a scan in it, for example {}", scene.display());
+    run(&["info", &folder.path().display().to_string()]).fails_with(1, &advice);
+    run(&["info", &none.display().to_string()]).fails_with(1, "is a folder, and `info` looks at one file");
+    run(&["convert", SCENE, "-o", &output]).fails_with(1, "living_room.ply: is a scan (PLY), not a model. Give");
+}
+
+#[test]
 fn info_reads_standard_input() {
     for file in [SCENE, GOLDEN] {
         let input = fs::File::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();

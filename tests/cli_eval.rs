@@ -73,6 +73,12 @@ fn scores_follow_from_the_labels_that_segment_gives() {
     assert!(classes.len() == 21 && close(&found["miou"], mean));
     assert_eq!(found["classes_present"], 2);
     assert!(close(&found["miou_present"], mean * 21.0 / 2.0));
+    assert!(!found["warnings"].to_string().contains("confidence"), "{found:#}");
+
+    // What `segment` wrote is no truth: a model is right about all of it.
+    let itself = run(&["eval", "--data", &text(&out), "--device", "cpu", "--json"]).succeeds();
+    assert!(itself.err.contains("in a, b: this may compare a model with itself"), "{}", itself.err);
+    assert!(close(&itself.json()["all_acc"], 1.0), "{}", itself.text());
 }
 
 #[test]

@@ -263,7 +263,8 @@ fn a_failure_says_why_and_leaves_no_file() {
         (truncated.as_str(), "byte"),
         (&promises, "line 14: the file ends after 3 of 4 `vertex` rows"),
         (&nowhere, "finite"),
-        ("no/such/scan.ply", "cannot read"),
+        ("no/such/scan.ply", "there is no folder no/such. Check the name"),
+        ("missing.ply", "there is no such file or folder. Check the name"),
     ] {
         let run = bench.segment(&[input], "out.ply", &[]);
         run.fails_with(1, message);
@@ -272,7 +273,7 @@ fn a_failure_says_why_and_leaves_no_file() {
     bench.segment(&[SCENE], "out.ply", &["--memory", "1M"]).fails_with(4, "--memory");
     bench.segment(&[SCENE], "no/out.ply", &[]).fails_with(1, "there is no folder");
     bench.segment(&[SCENE], "out.ply", &["--grid", "0"]).fails_with(2, "--grid");
-    bench.segment_with(SCENE, &[SCENE], "out.ply", &[]).fails_with(1, "no safetensors file");
+    bench.segment_with(SCENE, &[SCENE], "out.ply", &[]).fails_with(1, "is a scan (PLY), not a model");
     run(&["segment", SCENE, "-o", "x.ply", "--model", &model(), "--device", "no such"]).fails_with(3, "no such");
     assert_eq!(bench.names(), before);
 }
@@ -311,9 +312,11 @@ fn a_batch_goes_on_after_a_bad_scan_and_resumes_where_it_stopped() {
     let folder = bench.0.path().display().to_string();
     fs::write(bench.path("b.ply"), TRIANGLE).unwrap();
     let resumed = bench.segment(&[&folder], "out", &["--resume", "--json"]).succeeds();
-    let value = resumed.json();
-    assert_eq!(value.as_array().unwrap().len(), 1);
-    assert_eq!(value[0]["file"], bad);
+    let lines = resumed.json_lines();
+    let files: Vec<&str> = lines.iter().map(|line| line["file"].as_str().unwrap()).collect();
+    assert_eq!(files, [first, bad, last]);
+    assert_eq!([0, 1, 2].map(|i| lines[i]["labelled_already"] == true), [true, false, true]);
+    assert_eq!(lines[1]["points"], 3);
     assert_eq!(names(&bench.path("out")), ["a.ply", "b.ply", "c.ply"]);
 }
 

@@ -15,6 +15,7 @@ use super::convert::arguments::Convert;
 use super::eval::arguments::Eval;
 use super::memory_size::MemorySize;
 use super::render::arguments::Render;
+use super::segment::shard::Shard;
 use super::train::arguments::Train;
 
 const EXAMPLES: &str = "\
@@ -116,12 +117,15 @@ Text has a point per line, separated by blanks, commas or semicolons. The first 
 x y z, 4 x y z intensity, 6 x y z r g b (or normals, if some are negative), 7 x y z intensity r g b, and 9 x y z r g b
 nx ny nz. Of a folder, texts are taken if there are such points in them.
 
-A batch goes on after a bad scan, lists the failures at the end and exits with the code of the first.
+A batch goes on after a bad scan, lists the failures at the end and exits with the code of the first. With --json it prints
+a line of JSON per scan, in the order of the scans, each as soon as it and those before it are done: of one that failed
+with `file`, `error` and `code`, of one that --resume skips with `file`, `output`, `labelled_already`.
 
 Examples:
   pointtpa segment scan.ply -o labelled.ply --model model.safetensors
   pointtpa segment scans/ more/*.ply -o labelled/ --model model.safetensors --resume
   pointtpa segment scans/ -o labelled/ --format laz --class-map city.json
+  pointtpa segment scans/ -o labelled/ --shard 1/4 --jobs 2 --json > part1.jsonl
   pointtpa segment scan.ply -o labelled.ply --model base.safetensors --adapter mine.safetensors
   pointtpa segment scan.ply -o features.ply --model sonata.pth --features pca
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
@@ -183,6 +187,17 @@ pub(crate) struct Segment {
     /// Skip scans whose labelled file is there already
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// How many scans to label at once. On the CPU they share its threads; a GPU, and a CPU with `--memory`, compute one at a
+    /// time, while others are read and written. All are in main memory. The files, and the order of what is printed, are the
+    /// same for any number
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scans_at_once)]
+    pub(crate) jobs: usize,
+
+    /// Take a part of the scans: of all, sorted by path, 1/4 takes the 1st, 5th, 9th ..., 2/4 the 2nd, 6th ..., up to 4/4.
+    /// For several machines that share a folder whose scans stay the same meanwhile
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
 
     /// Start parameters that the model file lacks at random, and name them
     #[arg(long)]
@@ -449,6 +464,11 @@ fn format() -> impl TypedValueParser<Value = OutputFormat> {
         let is_it = |format: &OutputFormat| format.ending() == ending;
         OutputFormat::ALL.into_iter().find(is_it).unwrap_or(OutputFormat::Ply)
     })
+}
+
+fn scans_at_once(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1024).contains(number));
+    number.ok_or_else(|| "a number of scans is needed, 1 to 1024".to_owned())
 }
 
 fn up(text: &str) -> Result<Up, String> {

@@ -146,9 +146,9 @@ fn noted(command: &Convert, info: &ModelInfo) -> String {
     if assumed.is_empty() { note } else { format!("{note} Assumed of its inputs: {}.", assumed.join("; ")) }
 }
 
-/// The type that all weights are stored in; f32 if there are several.
+/// The type that all weights are read in; f32 if there are several.
 fn stored(file: &ModelFile) -> Dtype {
-    let mut dtypes = file.parameter_names().filter_map(|name| file.tensors().dtype(name));
+    let mut dtypes = file.parameter_names().filter_map(|name| file.dtype(name));
     let first = dtypes.next().unwrap_or(Dtype::F32);
     if dtypes.all(|dtype| dtype == first) { first } else { Dtype::F32 }
 }

@@ -14,9 +14,9 @@ use pointtpa::{Error, scan};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Global, Info};
-use super::exit::Outcome;
+use super::exit::{BAD_INPUT, Failure, Outcome};
 use super::memory_size::spoken;
-use super::{output, results, table::table};
+use super::{inputs, output, results, table::table};
 
 pub(crate) fn run(global: &Global, command: &Info) -> Outcome {
     let path = &command.file;
@@ -25,6 +25,9 @@ pub(crate) fn run(global: &Global, command: &Info) -> Outcome {
 }
 
 fn from_file(path: &Path) -> Outcome<(String, Value)> {
+    if path.is_dir() {
+        return Err(about_a_folder(path));
+    }
     let read = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(read)?;
@@ -36,6 +39,15 @@ fn from_file(path: &Path) -> Outcome<(String, Value)> {
         return about_tensors(TensorFile::open(path)?);
     }
     Ok(about_scan(&scan::read(path)?))
+}
+
+/// Folders are for `segment`; here they name a file to look at.
+fn about_a_folder(path: &Path) -> Failure {
+    let problem = format!("{} is a folder, and `info` looks at one file", path.display());
+    let example = inputs::scans_in(path).ok().and_then(|scans| scans.into_iter().next());
+    let example = example.map_or_else(String::new, |scan| format!(", for example {}", scan.display()));
+    let message = format!("{problem}. Name a scan in it{example}");
+    Failure { code: BAD_INPUT, message }
 }
 
 fn from_stdin() -> Outcome<(String, Value)> {

@@ -54,6 +54,10 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path, format: Option<OutputForma
     }
     let name = |input: &Path| name(input, format);
     if !several {
+        // One of several is told in its turn.
+        if let Some(missing) = files.iter().find(|file| !is_stdout(file) && !file.exists()) {
+            return Err(missing_file(missing));
+        }
         // A folder takes the single file, too, under its own name.
         let output_of = |input: &Path| if is_folder(output) { output.join(name(input)) } else { output.to_owned() };
         let jobs: Vec<Job> = files.into_iter().map(|input| Job { output: output_of(&input), input }).collect();
@@ -93,7 +97,7 @@ fn expand(input: &Path) -> Outcome<(Vec<PathBuf>, bool)> {
 }
 
 /// The scan files directly in a folder, by name.
-fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
+pub(crate) fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let read = |source| Error::Io { action: "read", path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
@@ -113,6 +117,15 @@ fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
 /// Whether a file's name ends in one of these, in capitals or not.
 pub(crate) fn ends_in(path: &Path, ends: &[&str]) -> bool {
     path.extension().is_some_and(|own| ends.iter().any(|end| own.eq_ignore_ascii_case(end)))
+}
+
+fn missing_file(path: &Path) -> Failure {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir());
+    let problem = match parent {
+        Some(parent) => format!("there is no folder {}", parent.display()),
+        None => "there is no such file or folder".to_owned(),
+    };
+    nothing(path, &format!("{problem}. Check the name, or name the folder of the scans"))
 }
 
 fn nothing(path: &Path, problem: &str) -> Failure {

@@ -5,7 +5,7 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use super::exit::CANCELLED;
 static WANTED: AtomicBool = AtomicBool::new(false);
 /// Whether the first request leaves the end to the work.
 static PATIENT: AtomicBool = AtomicBool::new(false);
-/// Held while a temporary file exists.
-static WRITING: Mutex<()> = Mutex::new(());
+/// Read while a temporary file exists: several may at once.
+static WRITING: RwLock<()> = RwLock::new(());
 
 /// How long work may take to end in order.
 const ORDERLY: Duration = Duration::from_millis(120);
@@ -35,12 +35,15 @@ pub(crate) fn set_up() {
         }
         thread::sleep(ORDERLY);
         let step = Duration::from_millis(5);
-        for _ in 0..PATIENCE.as_millis() / step.as_millis() {
-            if WRITING.try_lock().is_ok() {
-                break;
+        let looks = PATIENCE.as_millis() / step.as_millis();
+        // Kept until the end, so that nobody begins another file.
+        let _nobody_writes = (0..looks).find_map(|_| {
+            let guard = WRITING.try_write().ok();
+            if guard.is_none() {
+                thread::sleep(step);
             }
-            thread::sleep(step);
-        }
+            guard
+        });
         super::screen::clear();
         process::exit(i32::from(CANCELLED));
     };
@@ -77,6 +80,6 @@ impl Drop for Patience {
 
 /// Until it is dropped, the program does not end in the middle of what its caller does. Whoever holds it looks at
 /// [`check`] every few milliseconds.
-pub(crate) fn writing() -> MutexGuard<'static, ()> {
-    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn writing() -> RwLockReadGuard<'static, ()> {
+    WRITING.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,7 +22,7 @@ const SPARE: f64 = 0.1;
 
 /// What may be used, and how the user wants scans to be cut.
 #[derive(Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct Limits {
     pub(crate) tiling: Tiling,
     /// Bytes for everything.
     pub(crate) memory: u64,
@@ -34,7 +34,7 @@ pub(crate) enum Opened {
     Streamed(Box<Streamed>),
 }
 
-impl Room {
+impl Limits {
     /// As `--tiles` and `--memory` say; without `--memory`, what is free.
     pub(crate) fn of(tiling: Tiling, memory: Option<MemorySize>) -> Self {
         let memory = memory.map_or_else(available, |size| size.0);

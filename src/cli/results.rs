@@ -13,8 +13,8 @@ use super::{output, screen};
 pub(crate) fn print(text: &str) -> Outcome {
     let print = || {
         let mut out = Stdout;
-        out.write_all(text.as_bytes())?;
-        out.write_all(b"\n")?;
+        // At once, so that a program that is stopped leaves whole lines.
+        out.write_all(format!("{text}\n").as_bytes())?;
         out.flush()
     };
     print().map_err(|source| Error::Io { action: "write", path: "standard output".into(), source }.into())
@@ -24,6 +24,11 @@ pub(crate) fn print(text: &str) -> Outcome {
 pub(crate) fn print_json(value: &Value) -> Outcome {
     // The alternate form of a JSON value is the indented one, and writing it cannot fail.
     print(&format!("{value:#}"))
+}
+
+/// A result as one line of JSON Lines.
+pub(crate) fn json_line(value: &Value) -> String {
+    value.to_string()
 }
 
 /// Prints what there is to say of a file that was written, as text or as JSON. Where the file itself went to standard output, it

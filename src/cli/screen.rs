@@ -1,5 +1,6 @@
 //! Standard error: messages, and progress bars where it is a terminal.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,11 @@ use log::{Level, LevelFilter};
 /// All bars, so that messages go above them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// What this thread's lines and bars start with.
+    static START: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// Shows the library's messages: the chosen device, warnings. `RUST_LOG` asks for more.
 pub(crate) fn set_up(quiet: bool) {
@@ -42,6 +48,11 @@ pub(crate) fn hush() {
     }
 }
 
+/// From here on this thread's lines and bars start with `text`, for work on several things at once.
+pub(crate) fn start_lines_with(text: &str) {
+    START.set(text.to_owned());
+}
+
 /// Says something, unless `--quiet`.
 pub(crate) fn say(message: &str) {
     if !QUIET.load(Ordering::Relaxed) {
@@ -67,13 +78,13 @@ pub(crate) fn bar(length: u64, unit: &'static str) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = BARS.add(ProgressBar::new(length));
-    if let Ok(style) = ProgressStyle::with_template("{msg:<14} {bar:32} {percent:>3} %  {rate}  {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix}{msg:<14} {bar:32} {percent:>3} %  {rate}  {eta} left") {
         let rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let _ = write!(out, "{:.0} {unit}/s", state.per_sec());
         };
         bar.set_style(style.with_key("rate", rate));
     }
-    bar
+    bar.with_prefix(START.with_borrow(Clone::clone))
 }
 
 /// A bar of training steps. What is said of the last one stands in its message.
@@ -90,7 +101,8 @@ pub(crate) fn steps_bar(steps: u64) -> ProgressBar {
 
 fn line(message: &str) {
     // A terminal that is gone is no reason to stop.
-    let _ = AboveBars.write_all(format!("{message}\n").as_bytes());
+    let text = START.with_borrow(|start| format!("{start}{message}\n"));
+    let _ = AboveBars.write_all(text.as_bytes());
 }
 
 struct AboveBars;

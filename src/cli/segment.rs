@@ -1,8 +1,12 @@
 //! `pointtpa segment`: scans in, labelled scans out.
 
+mod batch;
+mod room;
+pub(crate) mod shard;
 mod written;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use pointtpa::model::parameters::Role;
@@ -11,10 +15,12 @@ use pointtpa::scan::{ClassMap, Description, OutputFormat, Up};
 use pointtpa::{Device, Error, LabelSet, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
+use self::batch::{Task, already_labelled};
+use self::room::Room;
 use super::arguments::{Features, Global, Segment, Tiling};
 use super::exit::{Failure, Outcome};
 use super::inputs::{Job, Jobs, format_of, of_scan, plan};
-use super::opened::{Opened, Room};
+use super::opened::{Limits, Opened};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
@@ -26,20 +32,28 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     if let Some(folder) = &folder {
         output::create_folder(folder)?;
     }
-    if command.resume {
-        let (done, left): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.output.is_file());
-        if !done.is_empty() {
-            screen::say(&format!("{} of {} scans are labelled already", done.len(), done.len() + left.len()));
-        }
-        // A single scan's result is one object, also where there is nothing to do.
-        if let ([job], [], None, true) = (&done[..], &left[..], &folder, global.json) {
-            return results::print_json(&json!({"file": job.input.display().to_string(), "labelled_already": true}));
-        }
-        jobs = left;
+    if let Some(shard) = command.shard {
+        // Before `--resume` takes some away: the parts stay the same.
+        let all = jobs.len();
+        jobs = shard.of(jobs);
+        screen::say(&format!("shard {shard}: {} of {all} scans", jobs.len()));
     }
-    let room = Room::of(command.tiles, global.memory);
-    let mut run = Run { global, command, file, room, map, engine: None };
-    if folder.is_some() { run.batch(&jobs) } else { jobs.iter().try_for_each(|job| run.single(job)) }
+    let is_done = |job: &Job| command.resume && job.output.is_file();
+    let done = jobs.iter().filter(|job| is_done(job)).count();
+    if done > 0 {
+        screen::say(&format!("{done} of {} scans are labelled already", jobs.len()));
+    }
+    let limits = Limits::of(command.tiles, global.memory);
+    let run = Run { global, command, file, limits, map, engine: Mutex::default() };
+    if folder.is_some() {
+        let tasks: Vec<Task> = jobs.into_iter().map(|job| Task { is_done: is_done(&job), job }).collect();
+        return run.batch(&tasks);
+    }
+    jobs.iter().try_for_each(|job| match is_done(job) {
+        true if global.json => results::print_json(&already_labelled(job)),
+        true => Ok(()),
+        false => run.single(job),
+    })
 }
 
 /// Metres beyond which a scan is no single room.
@@ -50,20 +64,21 @@ struct Run<'a> {
     global: &'a Global,
     command: &'a Segment,
     file: ModelFile,
-    room: Room,
+    limits: Limits,
     /// What becomes of the model's classes.
     map: Option<ClassMap>,
     /// Opened when the first scan has been read, so that a bad file is told at once.
-    engine: Option<Engine>,
+    engine: Mutex<Option<Arc<Engine>>>,
 }
 
 struct Engine {
     device: Device,
     segmenter: Segmenter,
+    room: Room,
 }
 
 impl Run<'_> {
-    fn single(&mut self, job: &Job) -> Outcome {
+    fn single(&self, job: &Job) -> Outcome {
         let summary = self.one(job).inspect_err(|failure| {
             if self.global.json && !output::is_stdout(&job.output) {
                 // A closed standard output is not what went wrong.
@@ -73,45 +88,14 @@ impl Run<'_> {
         results::print_of(&job.output, self.global.json, &summary.text(), &summary.json())
     }
 
-    /// Goes on after a scan that fails, and fails with the first failure at the end.
-    fn batch(&mut self, jobs: &[Job]) -> Outcome {
-        let mut failures: Vec<(&Path, Failure)> = Vec::new();
-        let mut values: Vec<Value> = Vec::new();
-        for (index, job) in jobs.iter().enumerate() {
-            screen::say(&format!("[{}/{}] {}", index + 1, jobs.len(), job.input.display()));
-            match self.one(job) {
-                Ok(summary) if self.global.json => values.push(summary.json()),
-                Ok(summary) => results::print(&summary.text())?,
-                Err(failure) => {
-                    screen::error(&failure.message);
-                    values.push(failed(&job.input, &failure));
-                    let is_last = failure.ends_the_batch();
-                    failures.push((&job.input, failure));
-                    if is_last {
-                        break;
-                    }
-                }
-            }
-        }
-        if self.global.json {
-            results::print_json(&Value::Array(values))?;
-        }
-        // Each has been told in its turn: at the end stands which to look at.
-        let Some((_, first)) = failures.first() else { return Ok(()) };
-        let code = first.code;
-        let list: Vec<String> = failures.iter().map(|(path, _)| format!("  {}", path.display())).collect();
-        let message = format!("{} of {} scans failed:\n{}", failures.len(), jobs.len(), list.join("\n"));
-        Err(Failure { code, message })
-    }
-
-    fn one(&mut self, job: &Job) -> Outcome<Summary> {
+    fn one(&self, job: &Job) -> Outcome<Summary> {
         output::check_writable(&job.output)?;
         interrupt::check()?;
         let start = Instant::now();
         // Only PLY is written from a scan that is left in its file, and views of a scene need all of it.
         let Segment { tta, features, format, .. } = self.command;
         let must_be_whole = *tta || features.is_some() || format_of(&job.output, *format) != OutputFormat::Ply;
-        let scan = self.room.open(&job.input, must_be_whole)?;
+        let scan = self.limits.open(&job.input, must_be_whole)?;
         let read = start.elapsed().as_secs_f64();
         let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
@@ -123,10 +107,10 @@ impl Run<'_> {
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
-        self.open()?;
-        let Some(engine) = &self.engine else { unreachable!("opened above") };
+        let engine = self.engine()?;
         // Only what the model sees is turned; what is written lies as it lay.
-        let mut segmentation = self.label(job, &scan, engine, up).map_err(|error| of_scan(&job.input, error))?;
+        let label = || self.label(job, &scan, &engine, up);
+        let mut segmentation = engine.room.compute(label).map_err(|error| of_scan(&job.input, error))?;
         if let Some(map) = &self.map {
             map.apply(&mut segmentation.labels, &mut segmentation.confidence);
         }
@@ -185,9 +169,10 @@ impl Run<'_> {
         up
     }
 
-    fn open(&mut self) -> Outcome {
-        if self.engine.is_some() {
-            return Ok(());
+    fn engine(&self) -> Outcome<Arc<Engine>> {
+        let mut opened = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*opened {
+            return Ok(Arc::clone(engine));
         }
         let device = choice::device(self.global)?;
         let without_head = self.command.features.is_some() && self.lacks_nothing_but_its_head()?;
@@ -201,8 +186,8 @@ impl Run<'_> {
                 missing.names.join(", ")
             ));
         }
-        self.engine = Some(Engine { device, segmenter });
-        Ok(())
+        let room = Room::new(&device, self.command.jobs, self.global.memory.is_some());
+        Ok(Arc::clone(opened.insert(Arc::new(Engine { device, segmenter, room }))))
     }
 
     /// Labels the scan, with a bar of its points.
@@ -222,7 +207,7 @@ impl Run<'_> {
             ..Default::default()
         };
         let folder = job.output.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-        let segmentation = self.room.segment(scan, &engine.segmenter, up, folder, &options);
+        let segmentation = self.limits.segment(scan, &engine.segmenter, up, folder, &options);
         bar.finish_and_clear();
         segmentation
     }

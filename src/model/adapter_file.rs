@@ -294,8 +294,8 @@ impl AdapterFile {
             let name = parameter.name.as_str();
             let is_own = own.remove(name);
             let tensors = if is_own { &self.tensors } else { base.tensors() };
-            if tensors.shape(name) != Some(&parameter.shape) || !tensors.dtype(name).is_some_and(Dtype::stores_weights)
-            {
+            let dtype = if is_own { self.tensors.dtype(name) } else { base.dtype(name) };
+            if tensors.shape(name) != Some(&parameter.shape) || !dtype.is_some_and(Dtype::stores_weights) {
                 let found =
                     tensors.shape(name).map_or("is not there".to_owned(), |shape| format!("has shape {shape:?}"));
                 let problem = format!(

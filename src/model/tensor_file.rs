@@ -16,10 +16,13 @@ use half::{bf16, f16};
 use safetensors::tensor::Metadata;
 
 use super::checkpoint::{self, Checkpoint, starts_like_a_checkpoint};
+use crate::scan::Format;
 use crate::{Error, Result};
 
 /// Bytes of the number that starts the file.
 const LENGTH_BYTES: u64 = 8;
+/// How much of a scan's beginning tells that it is one.
+const SIGNATURE_BYTES: u64 = 256;
 /// A header of a million tensors would be about this long; the base model's has 60 kB.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 
@@ -207,6 +210,7 @@ impl HostTensor {
             return Ok(Cow::Borrowed(self));
         }
         let values = self.to_f32()?;
+        self.check_range(&values)?;
         let bytes = match dtype {
             Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Dtype::F16 => {
@@ -224,6 +228,21 @@ impl HostTensor {
             }
         };
         Ok(Cow::Owned(Self { name: self.name.clone(), shape: self.shape.clone(), dtype, bytes }))
+    }
+
+    /// Refuses a finite value of 64 bits that is infinite in the 32 bits of `values`.
+    fn check_range(&self, values: &[f32]) -> Result<()> {
+        if self.dtype != Dtype::F64 {
+            return Ok(());
+        }
+        match self.to_f64()?.into_iter().zip(values).find(|(exact, value)| exact.is_finite() && !value.is_finite()) {
+            None => Ok(()),
+            Some((exact, _)) => Err(Error::Argument {
+                what: self.name.clone(),
+                problem: format!("holds {exact:e}, which is too large for F32"),
+                advice: "Give a model whose weights 32 bits can hold".to_owned(),
+            }),
+        }
     }
 
     fn packed(
@@ -316,6 +335,9 @@ impl TensorFile {
         }
         let header_bytes = number(&first);
         if header_bytes > length - LENGTH_BYTES || header_bytes > MAX_HEADER_BYTES {
+            if let Some(format) = Format::of_content(&read(0, length.min(SIGNATURE_BYTES) as usize)?) {
+                return Err(malformed(format!("is a scan ({}), not a model", format.name())));
+            }
             return Err(malformed(format!(
                 "is no safetensors file: its first 8 bytes announce a header of {header_bytes} bytes, the file has {length}"
             )));

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::adapter_file::is_adapter_file;
@@ -252,13 +253,17 @@ impl ModelFile {
     /// # Errors
     /// [`Error::Model`] for tensors of another network, or a configuration that does not hold together.
     pub fn from_checkpoint(mut tensors: TensorFile, config: Option<Config>) -> Result<Self> {
-        let (config, note) = match config {
+        let (config, mut note) = match config {
             Some(config) => {
                 config.validate()?;
                 (config, "The configuration was given with the checkpoint.".to_owned())
             }
             None => deduced(&tensors).map_err(|error| in_file(tensors.path(), error))?,
         };
+        let rounded = tensors.names().filter(|name| is_rounded(&tensors, name)).count();
+        if rounded > 0 {
+            let _ = write!(note, " {rounded} tensors of 64-bit floats were rounded to 32 bits.");
+        }
         let name = tensors.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         tensors.set_metadata(key::PROVENANCE, format!("PyTorch checkpoint {name}"));
         tensors.set_metadata(key::NOTE, note);
@@ -306,12 +311,22 @@ impl ModelFile {
         self.tensors.names().filter(|name| is_parameter(name))
     }
 
-    /// Reads one tensor.
+    /// Reads one tensor. Parameters of a checkpoint that are 64-bit floats are rounded to 32 bits.
     ///
     /// # Errors
-    /// As [`TensorFile::read`].
+    /// As [`TensorFile::read`], and [`Error::Argument`] for a parameter that 32 bits cannot hold.
     pub fn read(&self, name: &str) -> Result<HostTensor> {
-        self.tensors.read(name)
+        let tensor = self.tensors.read(name)?;
+        if self.is_rounded(name) { Ok(tensor.converted(Dtype::F32)?.into_owned()) } else { Ok(tensor) }
+    }
+
+    /// Type of a tensor's values as they are read; `None` as [`TensorFile::dtype`].
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        if self.is_rounded(name) { Some(Dtype::F32) } else { self.tensors.dtype(name) }
+    }
+
+    fn is_rounded(&self, name: &str) -> bool {
+        is_rounded(&self.tensors, name)
     }
 
     /// Compares the parameters in the file with those that `config` needs. With `allow_missing`, parameters the
@@ -331,7 +346,7 @@ impl ModelFile {
                 continue;
             };
             unused.remove(name.as_str());
-            let dtype = self.tensors.dtype(&name);
+            let dtype = self.dtype(&name);
             if shape != parameter.shape {
                 wrong_shape.push(format!("{name}: file {shape:?}, model {:?}", parameter.shape));
             } else if !dtype.is_some_and(Dtype::stores_weights) {
@@ -349,6 +364,11 @@ impl ModelFile {
             wrong_shape,
         })
     }
+}
+
+/// Whether a tensor is a checkpoint's parameter in a type that weights are not kept in: somebody trained it in 64 bits.
+fn is_rounded(tensors: &TensorFile, name: &str) -> bool {
+    tensors.checkpoint().is_some() && is_parameter(name) && tensors.dtype(name) == Some(Dtype::F64)
 }
 
 pub(crate) fn is_parameter(name: &str) -> bool {

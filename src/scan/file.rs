@@ -44,6 +44,12 @@ impl Scan {
         Description::new(&self.path, &self.cloud, &self.contents)
     }
 
+    /// Whether its points have a property `confidence`, which [`write_labelled`] writes beside their labels: these may then be
+    /// a model's.
+    pub fn has_confidence(&self) -> bool {
+        self.contents.properties.iter().any(|property| property.split(':').next() == Some("confidence"))
+    }
+
     /// The classes that an earlier labelling wrote into the file's comments.
     pub fn classes(&self) -> Option<LabelSet> {
         ply::classes_of(&self.contents.comments)

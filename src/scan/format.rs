@@ -31,6 +31,16 @@ pub(crate) const READABLE: &str =
     if HAS_FORMATS { "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read, gzip'd too" } else { "this build reads PLY" };
 
 impl Format {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ply => "PLY",
+            Self::Pcd => "PCD",
+            Self::Las => "LAS",
+            Self::Text => "text",
+        }
+    }
+
     /// By the end of a name, whether gzip'd or not.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
         Some(match ending(path)? {

@@ -38,6 +38,7 @@ pub use blocks::{Blocks, Upright};
 pub use class_map::ClassMap;
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
+pub(crate) use format::Format;
 pub use format::{ENDINGS, ending, is_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};

@@ -72,6 +72,8 @@ struct Entry {
     path: Option<PathBuf>,
     /// Once it is here it stays: every scan is read as often as any other, so nothing is gained by making room.
     kept: OnceLock<Arc<LabelledScan>>,
+    /// Whether the file has a confidence beside its labels; known once it was read.
+    has_confidence: OnceLock<bool>,
 }
 
 /// What one look at every scan tells.
@@ -101,13 +103,13 @@ impl Dataset {
     }
 
     /// What `pointtpa eval` reads: the scans of `dir/val`, or where there is no such folder those of `dir` itself that
-    /// have labels; the others are named in [`Self::warnings`].
+    /// have labels; the others are named in [`Self::warnings`], and so are those whose labels may be a model's.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn open_for_evaluation(dir: &Path, options: DatasetOptions) -> Result<Self> {
         if dir.join(Split::Val.name()).is_dir() {
-            return Self::open(dir, Split::Val, options);
+            return Ok(Self::open(dir, Split::Val, options)?.warned_of_predictions());
         }
         let (paths, mut warnings) = scans_of(dir)?;
         let labelled = paths.par_iter().map(|path| has_labels(path)).collect::<Result<Vec<bool>>>()?;
@@ -122,7 +124,20 @@ impl Dataset {
         if !unlabelled.is_empty() {
             warnings.push(format!("passed over for want of labels: {}", listed(&unlabelled)));
         }
-        Self::of_paths(dir, kept, options, warnings)
+        Ok(Self::of_paths(dir, kept, options, warnings)?.warned_of_predictions())
+    }
+
+    /// With a warning of scans that look like what `pointtpa segment` writes.
+    fn warned_of_predictions(mut self) -> Self {
+        let predicted = self.entries.iter().filter(|entry| entry.has_confidence.get() == Some(&true));
+        let names: Vec<String> = predicted.map(|entry| entry.name.clone()).collect();
+        if !names.is_empty() {
+            self.warnings.push(format!(
+                "labels with a `confidence`, as a model writes them, in {}: this may compare a model with itself",
+                listed(&names)
+            ));
+        }
+        self
     }
 
     /// Scans that are in memory already, in the given order.
@@ -155,6 +170,7 @@ impl Dataset {
             name: scan.name.clone(),
             path: None,
             kept: OnceLock::from(Arc::new(scan)),
+            has_confidence: OnceLock::new(),
         });
         let dataset = Self {
             entries: entries.collect(),
@@ -169,7 +185,12 @@ impl Dataset {
     }
 
     fn of_paths(folder: &Path, paths: Vec<PathBuf>, options: DatasetOptions, warnings: Vec<String>) -> Result<Self> {
-        let entry = |path: PathBuf| Entry { name: name_of(&path), path: Some(path), kept: OnceLock::new() };
+        let entry = |path: PathBuf| Entry {
+            name: name_of(&path),
+            path: Some(path),
+            kept: OnceLock::new(),
+            has_confidence: OnceLock::new(),
+        };
         let dataset = Self {
             entries: paths.into_iter().map(entry).collect(),
             options,
@@ -261,7 +282,10 @@ impl Dataset {
             return Ok(scan.clone());
         }
         let path = entry.path.as_deref().unwrap_or(Path::new(""));
-        let scan = Arc::new(LabelledScan::read(path, &self.options.labels, self.options.grid_size)?);
+        let (scan, has_confidence) =
+            LabelledScan::read_with_confidence(path, &self.options.labels, self.options.grid_size)?;
+        let scan = Arc::new(scan);
+        entry.has_confidence.get_or_init(|| has_confidence);
         let bytes = scan.bytes();
         let room = |kept: usize| kept.checked_add(bytes).filter(|all| *all <= self.options.cache_bytes);
         if self.kept_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()

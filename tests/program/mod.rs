@@ -24,6 +24,12 @@ impl Run {
         serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.text(), self.err))
     }
 
+    /// The lines of its standard output, each as JSON.
+    pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
+        let value = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.text().lines().map(value).collect()
+    }
+
     /// Asserts the exit code, and that it failed with a message rather than a panic.
     #[track_caller]
     pub(crate) fn fails_with(&self, code: i32, message: &str) {

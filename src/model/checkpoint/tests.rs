@@ -183,6 +183,51 @@ fn a_published_backbone_brings_its_own_configuration() {
     refused(open(contradicting.zip()), &["config.backbone.enc_channels[0]"]);
 }
 
+/// As `facebook/sonata` is laid out: `config` has every argument of the network's constructor, in plain types.
+#[test]
+fn sonata_as_published_is_read_with_every_field_of_its_configuration() {
+    let mut config = conventional(AdapterChoice::None, false);
+    config.backbone.mask_token = true;
+    config.backbone.drop_path = 0.3;
+    config.num_classes = 1;
+    let encoder = weights(&config).into_iter().filter(|tensor| tensor.name.starts_with("backbone."));
+    let encoder: Vec<HostTensor> = encoder.collect();
+    let bare = renamed(&encoder, |name| name.strip_prefix("backbone.").map(str::to_owned));
+    assert!(bare.iter().any(|tensor| tensor.name == "embedding.mask_token"));
+    let mut writer = Writer::default();
+    writer.raw(b"}(").text("config").raw(b"}(").text("in_channels").int(9).text("order").raw(b"(");
+    writer.text("z").text("z-trans").text("hilbert").text("hilbert-trans").raw(b"t");
+    let sizes: [(&str, &[i64]); 8] = [
+        ("stride", &[2]),
+        ("enc_depths", &[1, 2]),
+        ("enc_channels", &[16, 32]),
+        ("enc_num_head", &[1, 2]),
+        ("enc_patch_size", &[1024; 2]),
+        ("dec_depths", &[3; 4]),
+        ("dec_channels", &[96, 96, 192, 384]),
+        ("dec_patch_size", &[1024; 4]),
+    ];
+    sizes.iter().for_each(|(name, sizes)| _ = writer.text(name).ints(sizes));
+    writer.text("mlp_ratio").int(4).text("qk_scale").raw(b"N").text("layer_scale").raw(b"N");
+    for (name, value) in [("attn_drop", 0.0_f64), ("proj_drop", 0.0), ("drop_path", 0.3)] {
+        writer.text(name).raw(b"G").raw(&value.to_be_bytes());
+    }
+    for name in ["qkv_bias", "pre_norm", "shuffle_orders", "enable_flash", "mask_token", "enc_mode"] {
+        writer.text(name).raw(b"\x88");
+    }
+    for name in ["enable_rpe", "upcast_attention", "upcast_softmax", "traceable", "freeze_encoder"] {
+        writer.text(name).raw(b"\x89");
+    }
+    writer.raw(b"u").text("state_dict").state_dict("", &bare).raw(b"u");
+    let file = open(writer.zip()).unwrap();
+    assert_eq!(file.config(), &config);
+    assert_eq!(file.check_against(&config, true).unwrap().names, ["seg_head.weight", "seg_head.bias"]);
+    for tensor in &encoder {
+        assert_eq!(&file.read(&tensor.name).unwrap(), tensor);
+    }
+    assert_eq!(file.tensors().checkpoint().unwrap().left_out, Vec::<String>::new());
+}
+
 /// Of an adapter's configuration what its weights do not show; the rest follows the windows that the checkpoint gives.
 #[test]
 fn a_configuration_in_the_checkpoint_says_how_its_adapter_is_used() {
@@ -251,6 +296,33 @@ fn every_type_is_read() {
             assert_eq!(&file.read(&tensor.name).unwrap(), tensor);
         }
     }
+}
+
+#[test]
+fn weights_of_64_bits_are_rounded_to_32_and_it_is_said() {
+    let wide = |tensor: &HostTensor, value: &dyn Fn(f64) -> f64| {
+        let values = tensor.to_f64().unwrap().into_iter().flat_map(|v| value(v).to_le_bytes());
+        HostTensor { dtype: Dtype::F64, bytes: values.collect(), ..tensor.clone() }
+    };
+    let (config, mut tensors) = (conventional(AdapterChoice::None, false), plain());
+    // Less than half of a 32-bit float's last place more: rounding takes it away again.
+    let stored: Vec<HostTensor> = tensors.iter().map(|tensor| wide(tensor, &|v| v * (1.0 + 1e-9))).collect();
+    let mut writer = Writer::default();
+    writer.state_dict("module.", &stored);
+    for bytes in layouts(&writer) {
+        let file = open(bytes).unwrap();
+        holds(&file, &config, &tensors);
+        let note = file.info().note.clone().unwrap_or_default();
+        assert!(
+            note.ends_with(&format!(" {} tensors of 64-bit floats were rounded to 32 bits.", tensors.len())),
+            "{note}"
+        );
+    }
+    tensors[0] = wide(&tensors[0], &|_| 1e39);
+    let mut writer = Writer::default();
+    writer.state_dict("", &tensors);
+    let error = open(writer.zip()).unwrap().read(&tensors[0].name).unwrap_err().to_string();
+    assert!(error.contains("holds 1e39, which is too large for F32"), "{error}");
 }
 
 #[test]
