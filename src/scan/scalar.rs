@@ -64,6 +64,15 @@ impl Scalar {
         value.unwrap_or(f64::NAN)
     }
 
+    /// The value of these bytes, of the type's size, in big endian.
+    pub(crate) fn read_big(self, bytes: &[u8]) -> f64 {
+        let mut little = [0; 8];
+        for (little, big) in little.iter_mut().zip(bytes.iter().rev()) {
+            *little = *big;
+        }
+        self.read(&little)
+    }
+
     /// Appends a value as a PLY file stores it, rounded and kept within the type's range.
     pub(crate) fn put(self, value: f64, out: &mut Vec<u8>) {
         let whole = value.round();
@@ -77,5 +86,17 @@ impl Scalar {
             Self::F32 => out.extend((value as f32).to_le_bytes()),
             Self::F64 | Self::I64 | Self::U64 => out.extend(value.to_le_bytes()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_byte_order_gives_the_value() {
+        assert_eq!((Scalar::F32.read(&1.5f32.to_le_bytes()), Scalar::F32.read_big(&1.5f32.to_be_bytes())), (1.5, 1.5));
+        assert_eq!((Scalar::I16.read(&[0xfe, 0xff]), Scalar::I16.read_big(&[0xff, 0xfe])), (-2.0, -2.0));
+        assert_eq!((Scalar::U8.read_big(&[200]), Scalar::F64.read_big(&(-0.25f64).to_be_bytes())), (200.0, -0.25));
     }
 }

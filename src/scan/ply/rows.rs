@@ -1,6 +1,7 @@
 //! The rows of one PLY element, from either kind of payload.
 //!
-//! Binary rows are read by `ply-rs-bw` into [`Row`]. Ascii rows are split here, because the crate's grammar takes
+//! Binary rows of one size are read here, each value at its place; `ply-rs-bw`, which goes from one to the next and hands each over
+//! by name, reads those with lists into [`Row`]. Ascii rows are split here, because the crate's grammar takes
 //! neither `nan`, `inf` nor `.5`, which scanners write for pixels without a return.
 
 use ply_rs_bw::parser::Parser;
@@ -9,10 +10,11 @@ use ply_rs_bw::ply::{
     ScalarType,
 };
 
-use super::header::{Element, Header};
+use super::header::{Element, Header, size_of};
 use crate::Result;
 use crate::scan::columns::SLOTS;
 use crate::scan::numbers::{Tokens, c_special, shown};
+use crate::scan::scalar::Scalar;
 use crate::scan::source::Source;
 
 const ADVICE: &str = "The file is damaged or was cut short; copy or export it again";
@@ -178,12 +180,10 @@ impl<'a> Payload<'a> {
     }
 
     fn binary(&mut self, element: &Element, count: usize, slots: &[Slot], sink: &mut dyn FnMut(&Row)) -> Result<Spans> {
-        let start = self.at;
-        let stride = element.least_row_bytes();
-        if element.is_fixed() && slots.iter().all(|&slot| slot == Slot::Ignored) {
-            self.at += stride * count;
-            return Ok(Spans::Fixed { start, stride, count });
+        if element.is_fixed() {
+            return Ok(self.fixed(element, count, slots, sink));
         }
+        let start = self.at;
         let mut definition = ElementDef::new(element.name.clone());
         for (index, (property, slot)) in element.properties.iter().zip(slots).enumerate() {
             definition.properties.add(PropertyDef::new(slot.key(index), property.data_type.clone()));
@@ -207,11 +207,38 @@ impl<'a> Payload<'a> {
             })?;
             sink(&values);
             self.at = bytes.len() - rest.len();
-            if !element.is_fixed() {
-                ends.push(self.at);
+            ends.push(self.at);
+        }
+        Ok(Spans::Ends { start, ends })
+    }
+
+    /// Reads rows of one size; that the file has them all is known.
+    fn fixed(&mut self, element: &Element, count: usize, slots: &[Slot], sink: &mut dyn FnMut(&Row)) -> Spans {
+        let (start, stride) = (self.at, element.least_row_bytes());
+        let end = start + stride * count;
+        self.at = end;
+        // Of every value that is asked for its slot, its place in a row and its type.
+        let mut wanted = Vec::new();
+        let mut place = 0;
+        for (property, slot) in element.properties.iter().zip(slots) {
+            let PropertyType::Scalar(scalar) = &property.data_type else { continue };
+            if let Slot::Scalar(slot) = slot {
+                wanted.push((*slot, place, plain(scalar)));
+            }
+            place += size_of(scalar);
+        }
+        if !wanted.is_empty() {
+            let is_big = self.encoding == Encoding::BinaryBigEndian;
+            let mut row = Row::default();
+            for bytes in self.source.bytes[start..end].chunks_exact(stride) {
+                for &(slot, place, scalar) in &wanted {
+                    let value = &bytes[place..place + scalar.size()];
+                    row.scalars[slot] = if is_big { scalar.read_big(value) } else { scalar.read(value) };
+                }
+                sink(&row);
             }
         }
-        Ok(if element.is_fixed() { Spans::Fixed { start, stride, count } } else { Spans::Ends { start, ends } })
+        Spans::Fixed { start, stride, count }
     }
 
     fn ascii(
@@ -305,6 +332,20 @@ impl<'a> Payload<'a> {
             }
         }
         Ok(tokens.at)
+    }
+}
+
+/// The type of a binary value.
+fn plain(scalar: &ScalarType) -> Scalar {
+    match scalar {
+        ScalarType::Char => Scalar::I8,
+        ScalarType::UChar => Scalar::U8,
+        ScalarType::Short => Scalar::I16,
+        ScalarType::UShort => Scalar::U16,
+        ScalarType::Int => Scalar::I32,
+        ScalarType::UInt => Scalar::U32,
+        ScalarType::Float => Scalar::F32,
+        ScalarType::Double => Scalar::F64,
     }
 }
 
