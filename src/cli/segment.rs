@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use pointtpa::model::weights::ModelFile;
-use pointtpa::scan::{self, Description, PointCloud, Scan, Up};
+use pointtpa::scan::{self, Description, PointCloud, Scan, Up, Warning};
 use pointtpa::{Device, Error, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
@@ -100,20 +100,26 @@ impl Run<'_> {
         let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
         if scan.cloud.labels.is_some() {
-            description.warnings.push("the scan has labels already: the output has this run's in their place".into());
+            let message = "the scan has labels already: the output has this run's in their place";
+            description.warnings.push(Warning::new("relabelled", message, ""));
         }
         let up = self.up(&mut description);
+        if self.command.scale.is_some() {
+            // Whoever says what the unit is need not be told.
+            description.warnings.retain(|warning| !["millimetres", "extent"].contains(&warning.code.as_str()));
+        }
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
         self.open()?;
         let Some(engine) = &self.engine else { unreachable!("opened above") };
-        // Only what the model sees is turned; what is written lies as it lay.
+        // Only what the model sees is turned and scaled; what is written lies as it lay.
         let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
-        let cloud = upright.as_ref().unwrap_or(&scan.cloud);
+        let scaled = self.command.scale.map(|factor| upright.as_ref().unwrap_or(&scan.cloud).scaled(factor));
+        let seen = scaled.as_ref().or(upright.as_ref()).unwrap_or(&scan.cloud);
         let segmentation =
-            segment(engine, cloud, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
-        drop(upright);
+            segment(engine, seen, self.command.grid, self.command.tta).map_err(|error| of_scan(&job.input, error))?;
+        drop((upright, scaled));
         // `segmentation.warnings` is for callers without a description; it says nothing that the description has not.
         let started = Instant::now();
         let info = engine.segmenter.model().info();
@@ -131,6 +137,7 @@ impl Run<'_> {
             grid_size: self.command.grid.unwrap_or(info.grid_size),
             labels: info.labels.clone(),
             up,
+            scale: self.command.scale.unwrap_or(1.0),
             read,
             write: started.elapsed().as_secs_f64(),
             total: start.elapsed().as_secs_f64(),
@@ -142,14 +149,11 @@ impl Run<'_> {
     /// Which direction of the scan is up: what the user says, else what is assumed, which is told.
     fn up(&self, description: &mut Description) -> Up {
         let up = self.command.up.unwrap_or(description.assumed_up());
-        if self.command.up.is_none() {
-            let guess = description.up.as_ref().map_or(up.name(), |guess| &guess.answer);
-            if up != Up::default() {
-                let turned = format!("the scan was turned so that {} is up; `--up +z` leaves it as it is", up.name());
-                description.warnings.push(turned);
-            } else if guess != up.name() {
-                description.warnings.push(format!("`--up {guess}` turns the scan"));
-            }
+        if self.command.up.is_some() {
+            description.warnings.retain(|warning| warning.code != "up");
+        } else if up != Up::default() {
+            let message = format!("the scan was turned so that {} is up", up.name());
+            description.warnings.push(Warning::new("turned", message, "`--up +z` leaves it as it is"));
         }
         up
     }
@@ -174,7 +178,7 @@ impl Run<'_> {
     }
 
     /// Writes the labelled scan; what has to be said of it.
-    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<String>> {
+    fn write(&self, job: &Job, scan: &Scan, segmentation: &Segmentation, engine: &Engine) -> Outcome<Vec<Warning>> {
         let Segmentation { labels, confidence, .. } = segmentation;
         let set = &engine.segmenter.model().info().labels;
         let recolor = self.command.recolor;
@@ -190,8 +194,9 @@ impl Run<'_> {
             left_out = scan.labelled_las_to(out, labels, confidence, set, recolor)?;
             Ok(())
         })?;
-        let warning = || format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
-        Ok((left_out > 0).then(warning).into_iter().collect())
+        let message = format!("{left_out} points without coordinates have no place in a LAS file and are not in it");
+        let warning = Warning::new("left-out", message, "Write PLY to keep every point");
+        Ok((left_out > 0).then_some(warning).into_iter().collect())
     }
 }
 

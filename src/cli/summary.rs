@@ -1,6 +1,6 @@
 //! What `pointtpa segment` says about a labelled scan.
 
-use pointtpa::scan::Up;
+use pointtpa::scan::{Up, Warning};
 use pointtpa::{LabelSet, Segmentation};
 use serde_json::{Map, Value, json};
 
@@ -20,13 +20,15 @@ pub(crate) struct Summary {
     pub(crate) labels: LabelSet,
     /// Which direction of the scan the model saw as up.
     pub(crate) up: Up,
+    /// What its coordinates were multiplied by for the model.
+    pub(crate) scale: f64,
     /// Seconds.
     pub(crate) read: f64,
     /// Seconds.
     pub(crate) write: f64,
     /// Seconds.
     pub(crate) total: f64,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) segmentation: Segmentation,
 }
 
@@ -56,6 +58,7 @@ impl Summary {
             "skipped_points": self.segmentation.skipped,
             "grid_size": self.grid_size,
             "up": self.up.name(),
+            "scale": self.scale,
             "seconds": seconds,
             "peak_memory_bytes": self.segmentation.peak_bytes,
             "class_counts": counts,

@@ -2,6 +2,7 @@
 
 use super::PointCloud;
 use super::color_scale::{ColorScale, scale_colors};
+use super::warning::Warning;
 use crate::Result;
 
 /// How many values of a point a cloud has columns for.
@@ -105,7 +106,7 @@ impl Columns {
     }
 
     /// The cloud, with colours brought to `0..=255`; says in `warnings` what was assumed on the way.
-    pub(crate) fn finish(mut self, warnings: &mut Vec<String>) -> Result<PointCloud> {
+    pub(crate) fn finish(mut self, warnings: &mut Vec<Warning>) -> Result<PointCloud> {
         let mut origin = [0.0; 3];
         if self.has_doubles {
             (self.positions, origin) = PointCloud::positions_from_f64(&self.double_positions);
@@ -123,7 +124,7 @@ impl Columns {
     }
 
     /// Brings colours of any type to `0..=255`, and says where that was a guess.
-    fn scale_colors(&mut self, warnings: &mut Vec<String>) {
+    fn scale_colors(&mut self, warnings: &mut Vec<Warning>) {
         if !self.has[COLOR] || self.color_kind == ColorKind::Byte {
             return;
         }
@@ -131,13 +132,16 @@ impl Columns {
             scale_colors(&mut self.colors, self.color_kind == ColorKind::Float);
         if self.color_kind == ColorKind::Wide {
             if !is_wide {
-                warnings.push(format!("colours go up to {highest} only: they are taken as 8-bit values"));
+                let message = format!("colours go up to {highest} only: they are taken as 8-bit values");
+                warnings.push(Warning::new("colors-8-bit", message, ""));
             }
         } else if is_wide {
-            warnings.push(format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257"));
+            let message = format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257");
+            warnings.push(Warning::new("colors-16-bit", message, ""));
         }
         if broken > 0 {
-            warnings.push(format!("{broken} colour values are not finite: they are taken as 0"));
+            let message = format!("{broken} colour values are not finite: they are taken as 0");
+            warnings.push(Warning::new("colors-not-finite", message, ""));
         }
     }
 }

@@ -67,14 +67,9 @@ impl LabelledScan {
     /// file whose comments say that its labels mean other classes.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn read(path: &Path, labels: &LabelSet, grid_size: f64) -> Result<Self> {
-        let (cloud, classes) = if path.is_dir() {
-            (super::npy_folder::read(path)?, None)
-        } else {
-            let scan = crate::scan::read(path)?;
-            let classes = scan.classes();
-            (scan.cloud, classes)
-        };
-        let scan = pollster::block_on(Self::from_cloud(path, cloud, labels, grid_size))?;
+        let scan = crate::scan::read(path)?;
+        let classes = scan.classes();
+        let scan = pollster::block_on(Self::from_cloud(path, scan.cloud, labels, grid_size))?;
         if let Some(classes) = classes {
             check_meanings(path, &scan.class_points(labels.len()), &classes, labels)?;
         }

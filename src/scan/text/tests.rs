@@ -36,7 +36,7 @@ fn six_columns_are_colours_or_normals() {
     let normals = parse("0 0 0 0 0 1\n1 1 1 -0.6 0 0.8\n").unwrap();
     assert_eq!(normals.cloud.normals, Some(vec![[0.0, 0.0, 1.0], [-0.6, 0.0, 0.8]]));
     assert_eq!(normals.cloud.colors, None);
-    assert!(normals.describe().warnings[0].contains("taken as x y z nx ny nz"));
+    assert!(normals.describe().warnings[0].message.contains("taken as x y z nx ny nz"));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn names_say_what_columns_are() {
     ] {
         let scan = parse(text).unwrap();
         assert!(scan.describe().properties[3].to_lowercase().starts_with('i'), "{text:?}");
-        assert!(!scan.describe().warnings[0].contains("names the columns"));
+        assert!(!scan.describe().warnings[0].message.contains("names the columns"));
     }
 }
 
