@@ -87,6 +87,19 @@ fn what_newcomers_confuse_is_told_apart() {
 }
 
 #[test]
+fn info_warns_in_words_and_for_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("far.xyz").display().to_string();
+    std::fs::write(&path, "0 0 0\n0 0 0\nnan 0 0\n3000 4000 2500\n").unwrap();
+    let value = run(&["info", &path, "--json"]).succeeds().json();
+    let codes: Vec<&str> = value["warnings"].as_array().unwrap().iter().map(|w| w["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["columns-unnamed", "not-finite", "no-colors", "millimetres", "duplicates"]);
+    assert_eq!(value["warnings"][3]["advice"], "`segment --scale 0.001` makes metres of them");
+    let text = run(&["info", &path]).succeeds().text();
+    assert!(text.contains("look like millimetres: models expect metres. `segment --scale 0.001`"), "{text}");
+}
+
+#[test]
 fn info_reads_standard_input() {
     for file in [SCENE, GOLDEN] {
         let input = fs::File::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();

@@ -153,7 +153,7 @@ fn normals_come_from_the_file_or_from_the_faces_wherever_these_stand() {
         assert_eq!(scan.cloud.normals, Some(vec![[0.0, 0.0, 1.0]; 4]));
         let description = scan.describe();
         assert_eq!((description.faces, description.normals), (2, NormalSource::Faces));
-        assert!(description.warnings.iter().any(|warning| warning.contains("no vertex of this file")));
+        assert!(description.warnings.iter().any(|warning| warning.message.contains("no vertex of this file")));
     }
     let own = format!("{XYZ}property float nx\nproperty float ny\nproperty float nz\n");
     let scan = parse(ascii(&own, 1, "0 0 0 0 0 -2")).unwrap();

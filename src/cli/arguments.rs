@@ -115,7 +115,9 @@ where several classes become one, their probabilities are not added up.
 
 Text has a point per line, separated by blanks, commas or semicolons. The first line may name the columns; else 3 are
 x y z, 4 x y z intensity, 6 x y z r g b (or normals, if some are negative), 7 x y z intensity r g b, and 9 x y z r g b
-nx ny nz. Of a folder, texts are taken if there are such points in them.
+nx ny nz. Of a folder, texts are taken if there are such points in them. A .npy array of [n, 3] to [n, 9] has the same
+columns, or x y z r g b label of 7. A .npz archive, or a folder as Pointcept's preprocessing writes it, has the arrays coord,
+color, normal and segment, of which coord must be there. The scans of an E57 file are joined.
 
 A batch goes on after a bad scan, lists the failures at the end and exits with the code of the first. With --json it prints
 a line of JSON per scan, in the order of the scans, each as soon as it and those before it are done: of one that failed
@@ -131,7 +133,7 @@ Examples:
   pointtpa segment - -o - --model model.safetensors < scan.ply > labelled.ply")]
 #[allow(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub(crate) struct Segment {
-    /// Scans (PLY, PCD, LAS, LAZ, XYZ, CSV; also gzip'd), folders of them, or patterns; `-` is standard input
+    /// Scans (PLY, PCD, LAS, LAZ, E57, XYZ, CSV, NPY, NPZ; also gzip'd), folders of them, or patterns; `-` is standard input
     #[arg(value_name = "IN", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -155,6 +157,10 @@ pub(crate) struct Segment {
     /// down]. Only what the model sees is turned
     #[arg(long, value_name = "AXIS", value_parser = up, allow_hyphen_values = true)]
     pub(crate) up: Option<Up>,
+
+    /// What makes metres of the scan's coordinates: 0.001 for millimetres. Only what the model sees is scaled
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pub(crate) scale: Option<f64>,
 
     /// Look at the scan from 13 views and add up what the model says of each: more accurate, and slower by 13 times the
     /// points of the fullest voxel
@@ -469,6 +475,14 @@ fn format() -> impl TypedValueParser<Value = OutputFormat> {
 fn scans_at_once(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=1024).contains(number));
     number.ok_or_else(|| "a number of scans is needed, 1 to 1024".to_owned())
+}
+
+/// A positive factor.
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(factor),
+        _ => Err("a factor is needed, greater than 0: 0.001 makes metres of millimetres".to_owned()),
+    }
 }
 
 fn up(text: &str) -> Result<Up, String> {

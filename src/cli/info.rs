@@ -18,6 +18,9 @@ use super::exit::{BAD_INPUT, Failure, Outcome};
 use super::memory_size::spoken;
 use super::{inputs, output, results, table::table};
 
+/// How much of a file's beginning tells a model from a scan.
+const STARTING_BYTES: u64 = 1024;
+
 pub(crate) fn run(global: &Global, command: &Info) -> Outcome {
     let path = &command.file;
     let (text, value) = if output::is_stdout(path) { from_stdin()? } else { from_file(path)? };
@@ -30,7 +33,10 @@ fn from_file(path: &Path) -> Outcome<(String, Value)> {
     }
     let read = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)).map_err(read)?;
+    if path.is_dir() {
+        return Ok(about_scan(&scan::read(path)?));
+    }
+    File::open(path).and_then(|file| file.take(STARTING_BYTES).read_to_end(&mut start)).map_err(read)?;
     // A damaged model file is still best described by the reader of model files.
     let ends_like_a_model = path
         .extension()
@@ -66,7 +72,9 @@ fn from_stdin() -> Outcome<(String, Value)> {
 
 /// A safetensors file starts with the length of its header, eight bytes, and the header is a JSON object.
 fn starts_like_a_model(bytes: &[u8]) -> bool {
-    bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4] || starts_like_a_checkpoint(bytes)
+    let is_safetensors = bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4];
+    // An archive of NumPy's arrays is a zip archive, too.
+    is_safetensors || (starts_like_a_checkpoint(bytes) && !scan::starts_like_a_scan(bytes))
 }
 
 fn about_scan(scan: &scan::Scan) -> (String, Value) {

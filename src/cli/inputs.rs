@@ -85,24 +85,26 @@ fn is_folder(path: &Path) -> bool {
 
 /// The files behind one argument, and whether it stands for many.
 fn expand(input: &Path) -> Outcome<(Vec<PathBuf>, bool)> {
-    if input.is_dir() {
+    if input.is_dir() && !scan::is_scan(input)? {
         return Ok((scans_in(input)?, true));
     }
     let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());
     let Some(pattern) = pattern else { return Ok((vec![input.to_owned()], false)) };
     let matches = glob::glob(pattern).map_err(|error| Failure::usage(format!("`{pattern}`: {error}")))?;
     // What cannot be read shows as missing when its turn comes, so here it is left out.
-    let files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    let files: Vec<PathBuf> =
+        matches.filter_map(Result::ok).filter(|path| path.is_file() || scan::is_scan(path).unwrap_or(false)).collect();
     if files.is_empty() { Err(nothing(input, "no file matches the pattern")) } else { Ok((files, true)) }
 }
 
-/// The scan files directly in a folder, by name.
+/// The scans directly in a folder, by name: files, and folders of arrays.
 pub(crate) fn scans_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let read = |source| Error::Io { action: "read", path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        if scan::ending(&path).is_some() && path.is_file() && scan::is_scan(&path)? {
+        let is_candidate = path.is_dir() || (scan::ending(&path).is_some() && path.is_file());
+        if is_candidate && scan::is_scan(&path)? {
             files.push(path);
         }
     }
@@ -143,6 +145,13 @@ fn name(input: &Path, format: Option<OutputFormat>) -> PathBuf {
     let ending = format.map_or("ply", OutputFormat::ending);
     if is_stdout(input) {
         return PathBuf::from(format!("stdin.{ending}"));
+    }
+    // The scan of a folder of arrays is called as the folder is.
+    let folder = if input.is_dir() { Some(input) } else { input.parent().filter(|_| input.ends_with("coord.npy")) };
+    if let Some(name) = folder.and_then(Path::file_name) {
+        let mut name = name.to_owned();
+        name.push(".ply");
+        return PathBuf::from(name);
     }
     let name = PathBuf::from(input.file_name().unwrap_or_else(|| OsStr::new("scan.ply")));
     let known = scan::ending(&name);

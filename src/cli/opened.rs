@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pointtpa::scan::{self, Blocks, Description, Scan, Streamed, Up, Upright};
+use pointtpa::scan::{self, Blocks, Description, Placed, Scan, Streamed, Up};
 use pointtpa::{Error, SegmentOptions, Segmentation, Segmenter, Tiles};
 
 use super::arguments::Tiling;
@@ -67,26 +67,28 @@ impl Limits {
         }
     }
 
-    /// Labels a scan turned so that `up` is up. Points that wait for their tile do so in `folder`.
+    /// Labels a scan turned so that `up` is up, and scaled to metres. Points that wait for their tile do so in `folder`.
     pub(crate) fn segment(
         self,
         scan: &Opened,
         segmenter: &Segmenter,
         up: Up,
+        scale: Option<f64>,
         folder: &Path,
         options: &SegmentOptions<'_>,
     ) -> Result<Segmentation, Error> {
-        let upright = match scan {
-            Opened::Whole(scan) if up != Up::default() => Some(scan.cloud.upright(up)),
-            _ => None,
-        };
         let model = segmenter.model().device().memory().live;
         let tiles = if options.tta { Tiles::Off } else { self.tiles(scan, model) };
         let options = SegmentOptions { tiles, ..*options };
         match scan {
-            Opened::Whole(scan) => segmenter.segment_blocking(upright.as_ref().unwrap_or(&scan.cloud), &options),
+            Opened::Whole(scan) => {
+                let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
+                let scaled = scale.map(|factor| upright.as_ref().unwrap_or(&scan.cloud).scaled(factor));
+                segmenter.segment_blocking(scaled.as_ref().or(upright.as_ref()).unwrap_or(&scan.cloud), &options)
+            }
             Opened::Streamed(scan) => {
-                segmenter.segment_blocks_blocking(&Upright { scan: &**scan, up }, folder, &options)
+                let placed = Placed { scan: &**scan, up, scale: scale.unwrap_or(1.0) };
+                segmenter.segment_blocks_blocking(&placed, folder, &options)
             }
         }
     }

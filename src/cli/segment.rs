@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use pointtpa::model::parameters::Role;
 use pointtpa::model::weights::{Feature, ModelFile};
-use pointtpa::scan::{ClassMap, Description, OutputFormat, Up};
+use pointtpa::scan::{ClassMap, Description, OutputFormat, Up, Warning};
 use pointtpa::{Device, Error, LabelSet, SegmentOptions, Segmentation, Segmenter};
 use serde_json::{Value, json};
 
@@ -100,15 +100,20 @@ impl Run<'_> {
         let mut description = scan.describe();
         screen::say(&format!("{}: {} points, {}", job.input.display(), description.points, description.format));
         if scan.has_labels() && self.command.features.is_none() {
-            description.warnings.push("the scan has labels already: the output has this run's in their place".into());
+            let message = "the scan has labels already: the output has this run's in their place";
+            description.warnings.push(Warning::new("relabelled", message, ""));
         }
         let up = self.up(&mut description);
+        if self.command.scale.is_some() {
+            // Whoever says what the unit is need not be told.
+            description.warnings.retain(|warning| !["millimetres", "extent"].contains(&warning.code.as_str()));
+        }
         self.advise_tiles(&mut description);
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
         let engine = self.engine()?;
-        // Only what the model sees is turned; what is written lies as it lay.
+        // Only what the model sees is turned and scaled; what is written lies as it lay.
         let label = || self.label(job, &scan, &engine, up);
         let mut segmentation = engine.room.compute(label).map_err(|error| of_scan(&job.input, error))?;
         if let Some(map) = &self.map {
@@ -133,6 +138,7 @@ impl Run<'_> {
             labels: labels.clone(),
             features: self.command.features.and_then(|_| segmentation.details.take()).map(|details| details.channels),
             up,
+            scale: self.command.scale.unwrap_or(1.0),
             read,
             write: started.elapsed().as_secs_f64(),
             total: start.elapsed().as_secs_f64(),
@@ -147,9 +153,11 @@ impl Run<'_> {
         let metres = description.units.as_ref().is_none_or(|units| units.answer == "metres");
         let reads_coordinates = self.file.info().features.contains(&Feature::Coord);
         if self.command.tiles == Tiling::Auto && !self.command.tta && metres && width > WIDE && reads_coordinates {
-            description.warnings.push(format!(
-                "the scan is {width:.0} m wide; a model that learned from single rooms labels it better in tiles of their \
-                 size: `--tiles 6`"
+            let message = format!("the scan is {width:.0} m wide, and models learn from single rooms");
+            description.warnings.push(Warning::new(
+                "wide",
+                message,
+                "`--tiles 6` labels it piece by piece, like rooms",
             ));
         }
     }
@@ -157,14 +165,11 @@ impl Run<'_> {
     /// Which direction of the scan is up: what the user says, else what is assumed, which is told.
     fn up(&self, description: &mut Description) -> Up {
         let up = self.command.up.unwrap_or(description.assumed_up());
-        if self.command.up.is_none() {
-            let guess = description.up.as_ref().map_or(up.name(), |guess| &guess.answer);
-            if up != Up::default() {
-                let turned = format!("the scan was turned so that {} is up; `--up +z` leaves it as it is", up.name());
-                description.warnings.push(turned);
-            } else if guess != up.name() {
-                description.warnings.push(format!("`--up {guess}` turns the scan"));
-            }
+        if self.command.up.is_some() {
+            description.warnings.retain(|warning| warning.code != "up");
+        } else if up != Up::default() {
+            let message = format!("the scan was turned so that {} is up", up.name());
+            description.warnings.push(Warning::new("turned", message, "`--up +z` leaves it as it is"));
         }
         up
     }
@@ -207,7 +212,7 @@ impl Run<'_> {
             ..Default::default()
         };
         let folder = job.output.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-        let segmentation = self.limits.segment(scan, &engine.segmenter, up, folder, &options);
+        let segmentation = self.limits.segment(scan, &engine.segmenter, up, self.command.scale, folder, &options);
         bar.finish_and_clear();
         segmentation
     }
@@ -219,7 +224,7 @@ impl Run<'_> {
     }
 
     /// Writes what was asked for; what has to be said of it.
-    fn write(&self, job: &Job, scan: &Opened, segmentation: &Segmentation, labels: &LabelSet) -> Outcome<Vec<String>> {
+    fn write(&self, job: &Job, scan: &Opened, segmentation: &Segmentation, labels: &LabelSet) -> Outcome<Vec<Warning>> {
         let Segment { features, format, recolor, .. } = self.command;
         match (scan, features, &segmentation.details) {
             (Opened::Whole(scan), Some(kind), Some(details)) => {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use pointtpa::scan::{Class, Up};
+use pointtpa::scan::{Class, Up, Warning};
 use pointtpa::{LabelSet, Segmentation};
 use serde_json::{Map, Value, json};
 
@@ -25,13 +25,15 @@ pub(crate) struct Summary {
     pub(crate) features: Option<usize>,
     /// Which direction of the scan the model saw as up.
     pub(crate) up: Up,
+    /// What its coordinates were multiplied by for the model.
+    pub(crate) scale: f64,
     /// Seconds.
     pub(crate) read: f64,
     /// Seconds.
     pub(crate) write: f64,
     /// Seconds.
     pub(crate) total: f64,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) segmentation: Segmentation,
 }
 
@@ -61,6 +63,7 @@ impl Summary {
             "unlabelled_points": self.unlabelled(),
             "grid_size": self.grid_size,
             "up": self.up.name(),
+            "scale": self.scale,
             "seconds": seconds,
             "peak_memory_bytes": self.segmentation.peak_bytes,
             "class_counts": counts,

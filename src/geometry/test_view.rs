@@ -120,7 +120,7 @@ impl Placed {
                          {MAX_CELLS} can be addressed",
                         ['x', 'y', 'z'][axis]
                     ),
-                    advice: "Scale it if its unit is not the metre, use a coarser --grid, cut the scene, or remove stray points".into(),
+                    advice: "Scale it if its unit is not the metre (`segment --scale 0.001` for millimetres), use a coarser --grid, cut the scene, or remove stray points".into(),
                 });
             }
         }

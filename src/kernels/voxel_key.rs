@@ -65,7 +65,7 @@ impl Lattice {
                         min[axis],
                         max[axis],
                     ),
-                    advice: "Scale it if its unit is not the metre, use a coarser --grid, cut the scene, or remove stray points".into(),
+                    advice: "Scale it if its unit is not the metre (`segment --scale 0.001` for millimetres), use a coarser --grid, cut the scene, or remove stray points".into(),
                 });
             }
             (lattice.low[axis], lattice.last[axis]) = (low, cells as u32 - 1);

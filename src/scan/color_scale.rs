@@ -16,15 +16,9 @@ pub(crate) fn highest(colors: &[[f32; 3]]) -> f32 {
     colors.iter().flatten().copied().filter(|value| value.is_finite()).fold(0.0, f32::max)
 }
 
-/// Brings colours to `0..=255`: floats up to 1 are fractions; what goes beyond 255 has 16 bits, as LAS files do.
-#[cfg(feature = "train")]
-pub(crate) fn scale_colors(colors: &mut [[f32; 3]], is_float: bool) -> ColorScale {
-    let highest = highest(colors);
-    scale_colors_up_to(highest, colors, is_float)
-}
-
-/// [`scale_colors`] of some of the colours of a scan that go up to `highest`.
-pub(crate) fn scale_colors_up_to(highest: f32, colors: &mut [[f32; 3]], is_float: bool) -> ColorScale {
+/// Brings colours of a scan whose colours go up to `highest` to `0..=255`: floats up to 1 are fractions; what goes beyond 255
+/// has 16 bits, as LAS files do.
+pub(crate) fn scale_colors(highest: f32, colors: &mut [[f32; 3]], is_float: bool) -> ColorScale {
     let is_wide = highest > 255.0;
     let factor = match highest {
         _ if is_float && highest <= 1.0 => 255.0,

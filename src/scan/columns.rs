@@ -1,8 +1,9 @@
 //! From the values of a point, whatever file they stand in, to the columns of a [`PointCloud`].
 
 use super::PointCloud;
-use super::color_scale::{ColorScale, highest, scale_colors_up_to};
+use super::color_scale::{ColorScale, highest, scale_colors};
 use super::point_cloud::{origin_of, relative_to, widen};
+use super::warning::Warning;
 use crate::Result;
 
 /// How many values of a point a cloud has columns for.
@@ -156,14 +157,14 @@ impl Columns {
     }
 
     /// The cloud, with colours brought to `0..=255`; says in `warnings` what was assumed on the way.
-    pub(crate) fn finish(self, warnings: &mut Vec<String>) -> Result<PointCloud> {
+    pub(crate) fn finish(self, warnings: &mut Vec<Warning>) -> Result<PointCloud> {
         let mut measure = Measure::default();
         measure.add(&self);
         self.finish_as(&measure, warnings)
     }
 
     /// [`Self::finish`] of some of the points that were measured.
-    pub(crate) fn finish_as(mut self, measure: &Measure, warnings: &mut Vec<String>) -> Result<PointCloud> {
+    pub(crate) fn finish_as(mut self, measure: &Measure, warnings: &mut Vec<Warning>) -> Result<PointCloud> {
         let mut origin = [0.0; 3];
         if self.has_doubles {
             origin = origin_of(measure.corners);
@@ -182,21 +183,24 @@ impl Columns {
     }
 
     /// Brings colours of any type to `0..=255`, and says where that was a guess.
-    fn scale_colors(&mut self, highest: f32, warnings: &mut Vec<String>) {
+    fn scale_colors(&mut self, highest: f32, warnings: &mut Vec<Warning>) {
         if !self.has[COLOR] || self.color_kind == ColorKind::Byte {
             return;
         }
         let ColorScale { highest, is_wide, broken } =
-            scale_colors_up_to(highest, &mut self.colors, self.color_kind == ColorKind::Float);
+            scale_colors(highest, &mut self.colors, self.color_kind == ColorKind::Float);
         if self.color_kind == ColorKind::Wide {
             if !is_wide {
-                warnings.push(format!("colours go up to {highest} only: they are taken as 8-bit values"));
+                let message = format!("colours go up to {highest} only: they are taken as 8-bit values");
+                warnings.push(Warning::new("colors-8-bit", message, ""));
             }
         } else if is_wide {
-            warnings.push(format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257"));
+            let message = format!("colours go up to {highest}: they are taken as 16-bit values and divided by 257");
+            warnings.push(Warning::new("colors-16-bit", message, ""));
         }
         if broken > 0 {
-            warnings.push(format!("{broken} colour values are not finite: they are taken as 0"));
+            let message = format!("{broken} colour values are not finite: they are taken as 0");
+            warnings.push(Warning::new("colors-not-finite", message, ""));
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::PointCloud;
 use super::guess::{Guess, guess_units, guess_up};
+use super::lint::lint;
 use super::up::Up;
+use super::warning::Warning;
 
 /// Where a scan's normals come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub(crate) struct Contents {
     pub(crate) comments: Vec<String>,
     pub(crate) faces: usize,
     pub(crate) normals: NormalSource,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// A part of a file with its number of rows.
@@ -79,7 +81,7 @@ pub struct Description {
     /// The file's comments.
     pub comments: Vec<String>,
     /// What to look out for.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Description {
@@ -121,45 +123,24 @@ impl Description {
             comments: contents.comments.clone(),
             warnings: contents.warnings.clone(),
         };
-        description.warn(cloud);
+        let found = lint(&description, cloud);
+        description.warnings.extend(found);
         description
     }
 
-    fn warn(&mut self, cloud: &PointCloud) {
-        let mut warnings = Vec::new();
-        if self.points == 0 {
-            warnings.push("there are no points".to_owned());
-        }
-        if self.non_finite_points > 0 {
-            warnings.push(format!(
-                "{} points have NaN or infinite coordinates: they are kept and get no label",
-                self.non_finite_points
-            ));
-        }
-        match &cloud.colors {
-            None => warnings.push("there are no colours: a neutral grey is used, which costs accuracy".to_owned()),
-            Some(_) if self.color_range == Some([0.0, 0.0]) => {
-                warnings.push("all colours are black: the file may have lost them".to_owned());
-            }
-            Some(_) => {}
-        }
-        if let Some(normals) = &cloud.normals {
-            let unusable = |n: &&[f32; 3]| {
-                let length = n.iter().map(|value| value * value).sum::<f32>();
-                !length.is_finite() || length == 0.0
-            };
-            let unusable = normals.iter().filter(unusable).count();
-            if unusable > 0 {
-                warnings.push(format!("{unusable} normals are zero or not finite"));
-            }
-        }
-        if self.units.as_ref().is_some_and(|units| units.answer == "millimetres") {
-            warnings.push("the coordinates look like millimetres: scale them to metres".to_owned());
-        }
-        if let Some(up) = self.up.as_ref().filter(|up| up.answer != "+z") {
-            warnings.push(format!("{} seems to point up: models expect +z", up.answer));
-        }
-        self.warnings.append(&mut warnings);
+    /// Of a cloud that was in no file.
+    #[cfg(test)]
+    pub(crate) fn plain(cloud: &PointCloud) -> Self {
+        let contents = Contents {
+            format: String::new(),
+            properties: Vec::new(),
+            elements: Vec::new(),
+            comments: Vec::new(),
+            faces: 0,
+            normals: NormalSource::None,
+            warnings: Vec::new(),
+        };
+        Self::new(Path::new("-"), cloud, &contents)
     }
 }
 
@@ -227,7 +208,7 @@ impl fmt::Display for Description {
                 rows.push((name, format!("{} ({})", guess.answer, guess.reason)));
             }
         }
-        rows.extend(self.warnings.iter().map(|warning| ("warning", warning.clone())));
+        rows.extend(self.warnings.iter().map(|warning| ("warning", warning.to_string())));
         write!(f, "{}", self.file)?;
         for (name, value) in rows {
             write!(f, "\n  {name:<10}  {value}")?;

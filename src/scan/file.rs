@@ -11,7 +11,7 @@ use super::las::{Points, write_las_with};
 use super::output::write_whole;
 use super::source::Source;
 use super::values::{self, Value};
-use super::{LabelSet, NormalSource, PointCloud, gzip, pcd, ply, text};
+use super::{LabelSet, NormalSource, PointCloud, gzip, npy, pcd, ply, text};
 use crate::{Error, Result};
 
 /// A scan in memory: its points, and what is to be written back of the file they came from: a PLY file whole, of others what
@@ -168,12 +168,20 @@ fn check_rows(points: usize, columns: &[(&str, usize)]) -> Result<()> {
 /// - With it text: a line per point, separated by blanks, commas or semicolons. A first line may name the columns; without one,
 ///   three are x y z, four x y z intensity, six x y z and colours (or normals, if some are negative), seven x y z, intensity and
 ///   colours, nine x y z, colours and normals.
-/// - With it LAS and LAZ, and each of these within gzip.
+/// - With it LAS, LAZ and E57, whose scans are joined in their order.
+/// - With it `NumPy`'s: an array `[n, 3]` to `[n, 9]` with the columns of a text, or x y z, colours and a label of seven; an
+///   archive of arrays `coord`, `color`, `normal` and `segment`.
+/// - Each of these within gzip.
+/// - A folder of such arrays, as Pointcept's preprocessing writes it, given as such or by its `coord.npy`.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] when the file cannot be read, [`Error::Scan`] with the line or byte where it stops making sense.
 pub fn read(path: &Path) -> Result<Scan> {
+    if let Some(folder) = npy::folder_of(path) {
+        let (cloud, contents) = npy::read_folder(folder)?;
+        return Ok(Scan { cloud, path: path.to_owned(), contents, original: Original::Other(Vec::new()) });
+    }
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
@@ -208,6 +216,12 @@ fn read_plain(path: &Path, bytes: Vec<u8>) -> Result<Scan> {
         Some(Format::Pcd) if HAS_FORMATS => pcd::read(path, &bytes)?,
         #[cfg(feature = "formats")]
         Some(Format::Las) => super::las::read(path, &bytes)?,
+        #[cfg(feature = "formats")]
+        Some(Format::E57) => super::e57::read(path, &bytes)?,
+        #[cfg(feature = "formats")]
+        Some(Format::Npy) => npy::read_table(path, &bytes)?,
+        #[cfg(feature = "formats")]
+        Some(Format::Npz) => npy::read_archive(path, &bytes)?,
         Some(Format::Text) if HAS_FORMATS => text::read(path, &bytes)?,
         _ => return Err(unknown(path, &bytes)),
     };
@@ -218,7 +232,7 @@ fn unknown(path: &Path, bytes: &[u8]) -> Error {
     let problem = match bytes {
         [] => "the file is empty".to_owned(),
         bytes if bytes.starts_with(b"LASF") => "this is a LAS or LAZ file, which this build does not read".to_owned(),
-        bytes if bytes.starts_with(b"ASTM-E57") => "this is an E57 file".to_owned(),
+        bytes if bytes.starts_with(b"ASTM-E57") => "this is an E57 file, which this build does not read".to_owned(),
         bytes => format!(
             "the content is no scan format known here (it starts `{}`)",
             bytes[..bytes.len().min(8)].escape_ascii()

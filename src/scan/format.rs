@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use super::{gzip, pcd, ply, text};
+use super::{gzip, npy, pcd, ply, text};
 use crate::{Error, Result};
 
 /// How much of a file's beginning tells its format.
@@ -16,6 +16,11 @@ pub(crate) enum Format {
     Ply,
     Pcd,
     Las,
+    E57,
+    /// `NumPy`'s: one array.
+    Npy,
+    /// `NumPy`'s: an archive of arrays.
+    Npz,
     Text,
 }
 
@@ -23,12 +28,18 @@ pub(crate) enum Format {
 pub(super) const HAS_FORMATS: bool = cfg!(feature = "formats");
 
 /// Ends of the names of the files that are read, in lower case; each with `.gz` after it, too, if gzip is read.
-pub const ENDINGS: &[&str] =
-    if HAS_FORMATS { &["ply", "pcd", "las", "laz", "xyz", "txt", "csv", "asc", "pts"] } else { &["ply"] };
+pub const ENDINGS: &[&str] = if HAS_FORMATS {
+    &["ply", "pcd", "las", "laz", "e57", "npy", "npz", "xyz", "txt", "csv", "asc", "pts"]
+} else {
+    &["ply"]
+};
 
 /// The formats in words.
-pub(crate) const READABLE: &str =
-    if HAS_FORMATS { "PLY, PCD, LAS, LAZ and text (XYZ, CSV) can be read, gzip'd too" } else { "this build reads PLY" };
+pub(crate) const READABLE: &str = if HAS_FORMATS {
+    "PLY, PCD, LAS, LAZ, E57, NPY, NPZ and text (XYZ, CSV) can be read, gzip'd too"
+} else {
+    "this build reads PLY"
+};
 
 impl Format {
     /// Its name.
@@ -37,6 +48,9 @@ impl Format {
             Self::Ply => "PLY",
             Self::Pcd => "PCD",
             Self::Las => "LAS",
+            Self::E57 => "E57",
+            Self::Npy => "NPY",
+            Self::Npz => "NPZ",
             Self::Text => "text",
         }
     }
@@ -47,6 +61,9 @@ impl Format {
             "ply" => Self::Ply,
             "pcd" => Self::Pcd,
             "las" | "laz" => Self::Las,
+            "e57" => Self::E57,
+            "npy" => Self::Npy,
+            "npz" => Self::Npz,
             _ => Self::Text,
         })
     }
@@ -60,11 +77,28 @@ impl Format {
         } else if HAS_FORMATS && pcd::is_pcd(start) {
             Some(Self::Pcd)
         } else {
-            None
+            Self::of_signature(start)
         }
     }
 
-    /// By the content, else by the name: PLY and LAS cannot be without their first bytes, the others can be damaged there,
+    /// By the first bytes of the formats that this build may lack.
+    #[cfg(feature = "formats")]
+    fn of_signature(start: &[u8]) -> Option<Self> {
+        if super::e57::is_e57(start) {
+            Some(Self::E57)
+        } else if npy::is_npy(start) {
+            Some(Self::Npy)
+        } else {
+            npy::is_npz(start).then_some(Self::Npz)
+        }
+    }
+
+    #[cfg(not(feature = "formats"))]
+    fn of_signature(_: &[u8]) -> Option<Self> {
+        None
+    }
+
+    /// By the content, else by the name: only PCD and text can be without their first bytes,
     /// and are best described by their readers.
     pub(crate) fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
         let start = &bytes[..bytes.len().min(SIGNATURE_BYTES)];
@@ -87,22 +121,46 @@ pub fn ending(path: &Path) -> Option<&'static str> {
     if is_gzip { path.file_stem().and_then(|stem| known(Path::new(stem))) } else { known(path) }
 }
 
-/// Whether [`super::read`] would try a file: by its content, or by the name of a format that it knows. Names that are not
-/// for points alone, as `.txt` and `.csv`, count only with rows of coordinates behind them.
+/// Whether [`super::read`] would try a file or folder: by its content, or by the name of a format that it knows. Names that are
+/// not for points alone, as `.txt`, `.csv` and `.npy`, count only with rows of coordinates behind them.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] when the file cannot be read.
 pub fn is_scan(path: &Path) -> Result<bool> {
+    if path.is_dir() {
+        return Ok(npy::is_folder(path));
+    }
     let ending = ending(path);
-    if ending.is_some_and(|ending| !["txt", "csv", "asc"].contains(&ending)) {
+    if ending.is_some_and(|ending| !["txt", "csv", "asc", "npy"].contains(&ending)) {
         return Ok(true);
     }
     let mut start = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(SIGNATURE_BYTES as u64).read_to_end(&mut start));
     read.map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
     let start = gzip::start(start, SIGNATURE_BYTES);
-    Ok(Format::of_content(&start).is_some() || (ending.is_some() && text::has_points(&start)))
+    Ok(match Format::of_content(&start) {
+        Some(Format::Npy) => has_points(path, &start),
+        Some(_) => true,
+        None => ending.is_some() && text::has_points(&start),
+    })
+}
+
+/// Whether a `.npy` file has points of its own: normals and colours of a folder's points have as many columns.
+#[cfg(feature = "formats")]
+fn has_points(path: &Path, start: &[u8]) -> bool {
+    let stem = path.file_stem().unwrap_or_default();
+    npy::has_points(start) && !["color", "normal"].iter().any(|name| stem == *name)
+}
+
+#[cfg(not(feature = "formats"))]
+fn has_points(_: &Path, _: &[u8]) -> bool {
+    false
+}
+
+/// Whether content that starts with these bytes is a scan's beyond doubt; texts are not.
+pub fn starts_like_a_scan(start: &[u8]) -> bool {
+    Format::of_content(&gzip::start(start.to_vec(), SIGNATURE_BYTES)).is_some()
 }
 
 #[cfg(test)]

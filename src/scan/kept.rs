@@ -76,6 +76,21 @@ pub(crate) fn keep<'a>(columns: impl IntoIterator<Item = (&'a str, Scalar)>) -> 
     columns.into_iter().map(column).collect()
 }
 
+/// Columns of these names and values, as integers where all are.
+pub(crate) fn keep_values(columns: &[(&str, Vec<f64>)]) -> Vec<Kept> {
+    let is_int = |value: &f64| f64::from(*value as i32) == *value;
+    let scalar = |values: &[f64]| if values.iter().all(is_int) { Scalar::I32 } else { Scalar::F64 };
+    let mut kept = keep(columns.iter().map(|(name, values)| (*name, scalar(values))));
+    for (column, (_, values)) in kept.iter_mut().zip(columns) {
+        if let Some(column) = column {
+            for value in values {
+                column.push(*value);
+            }
+        }
+    }
+    kept.into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

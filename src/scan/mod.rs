@@ -11,6 +11,8 @@ pub(crate) mod color_scale;
 mod columns;
 mod description;
 #[cfg(feature = "formats")]
+mod e57;
+#[cfg(feature = "formats")]
 mod expansion;
 mod file;
 mod format;
@@ -21,25 +23,29 @@ mod label_set;
 #[cfg(feature = "formats")]
 mod labelled;
 mod las;
+mod lint;
 mod mesh_normals;
+mod npy;
 mod numbers;
 mod output;
 mod pcd;
 mod ply;
 mod point_cloud;
 mod scalar;
+mod scale;
 mod source;
 mod text;
 mod up;
 mod values;
+mod warning;
 
-pub use blocks::{Blocks, Upright};
+pub use blocks::{Blocks, Placed};
 #[cfg(feature = "formats")]
 pub use class_map::ClassMap;
 pub use description::{Description, Element, NormalSource};
 pub use file::{Scan, read, read_bytes, write_cloud, write_labelled};
 pub(crate) use format::Format;
-pub use format::{ENDINGS, ending, is_scan};
+pub use format::{ENDINGS, ending, is_scan, starts_like_a_scan};
 pub use guess::Guess;
 pub use label_set::{Class, LabelSet};
 #[cfg(feature = "formats")]
@@ -47,7 +53,10 @@ pub use labelled::{OutputFormat, write_npy};
 #[cfg(feature = "formats")]
 pub use las::LAZ_THREAD;
 pub use las::{las_codes, write_las};
+#[cfg(test)]
+pub(crate) use npy::folder_tests as npy_folder_tests;
 pub use output::write_whole;
 pub use ply::Streamed;
 pub use point_cloud::PointCloud;
 pub use up::Up;
+pub use warning::Warning;

@@ -3,7 +3,7 @@
 use crate::{Error, Result, extent::extent};
 
 /// Coordinates beyond this many metres lose more than half a millimetre in `f32`, so they get an origin.
-const LARGE_COORDINATE: f64 = 8192.0;
+pub(super) const LARGE_COORDINATE: f64 = 8192.0;
 
 /// The points of one scan: one row per point of the file, in file order.
 ///

@@ -3,7 +3,6 @@
 use super::{
     LabelledScan,
     labelled_scan::{name_of, refused},
-    npy_folder,
 };
 use crate::{Error, LabelSet, Result, scan};
 use rayon::prelude::*;
@@ -336,16 +335,14 @@ fn scans_of(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
         if name.starts_with('.') {
             continue;
         }
-        let is_scan = if path.is_dir() { npy_folder::is_scan(&path) } else { path.is_file() && scan::is_scan(&path)? };
-        if is_scan { scans.push(path) } else { others.push(name) }
+        if scan::is_scan(&path)? { scans.push(path) } else { others.push(name) }
     }
     let warning = (!others.is_empty()).then(|| format!("passed over, being no scans: {}", listed(&others)));
     Ok((scans, warning.into_iter().collect()))
 }
 
 fn has_labels(path: &Path) -> Result<bool> {
-    let cloud = if path.is_dir() { npy_folder::read(path)? } else { scan::read(path)?.cloud };
-    Ok(cloud.labels.is_some())
+    Ok(scan::read(path)?.cloud.labels.is_some())
 }
 
 /// The first names of a list.
@@ -360,10 +357,8 @@ mod tests {
     use super::*;
     use crate::{
         PointCloud,
-        train::{
-            augment::testing::scene,
-            npy_folder::tests::{coord, segment, write},
-        },
+        scan::npy_folder_tests::{coord, segment, write},
+        train::augment::testing::scene,
     };
 
     fn options() -> DatasetOptions {

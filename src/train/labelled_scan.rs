@@ -74,14 +74,9 @@ impl LabelledScan {
     /// [`Self::read`], and whether the file has a confidence beside its labels ([`crate::scan::Scan::has_confidence`]).
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn read_with_confidence(path: &Path, labels: &LabelSet, grid_size: f64) -> Result<(Self, bool)> {
-        let (cloud, classes, has_confidence) = if path.is_dir() {
-            (super::npy_folder::read(path)?, None, false)
-        } else {
-            let scan = crate::scan::read(path)?;
-            let (classes, has_confidence) = (scan.classes(), scan.has_confidence());
-            (scan.cloud, classes, has_confidence)
-        };
-        let scan = pollster::block_on(Self::from_cloud(path, cloud, labels, grid_size))?;
+        let scan = crate::scan::read(path)?;
+        let (classes, has_confidence) = (scan.classes(), scan.has_confidence());
+        let scan = pollster::block_on(Self::from_cloud(path, scan.cloud, labels, grid_size))?;
         if let Some(classes) = classes {
             check_meanings(path, &scan.class_points(labels.len()), &classes, labels)?;
         }

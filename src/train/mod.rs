@@ -16,10 +16,6 @@ pub mod labelled_scan;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod loader;
 pub mod metrics;
-#[cfg(not(target_arch = "wasm32"))]
-mod npy;
-#[cfg(not(target_arch = "wasm32"))]
-mod npy_folder;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod prefetch;

@@ -167,9 +167,13 @@ impl State {
         let up = description.assumed_up();
         let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
         if upright.is_some() {
-            description.warnings.push(format!("the model sees it turned so that {} is up", up.name()));
+            let message = format!("the model sees it turned so that {} is up", up.name());
+            description.warnings.push(scan::Warning::new("turned", message, ""));
         }
-        let description = serde_json::to_value(description).unwrap_or_default();
+        // The page has no options that an advice could name.
+        let warnings: Vec<String> = description.warnings.drain(..).map(|warning| warning.message).collect();
+        let mut description = serde_json::to_value(description).unwrap_or_default();
+        description["warnings"] = json!(warnings);
         let columns = [("positions", Float32Array::from(&near[..]).into()), ("colors", colors), ("normals", normals)];
         self.segmentation = None;
         self.scan = Some(Opened { scan, upright });

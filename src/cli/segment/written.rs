@@ -1,6 +1,6 @@
 //! The file that comes of a scan.
 
-use pointtpa::scan::{OutputFormat, Scan, Streamed};
+use pointtpa::scan::{OutputFormat, Scan, Streamed, Warning};
 use pointtpa::{Details, LabelSet, Segmentation};
 
 use crate::arguments::Features;
@@ -16,7 +16,7 @@ pub(super) fn labelled(
     segmentation: &Segmentation,
     set: &LabelSet,
     recolor: bool,
-) -> Outcome<Vec<String>> {
+) -> Outcome<Vec<Warning>> {
     // First, because the scan's file is the sign that all is done. What goes to standard output has nothing beside it.
     if let Some(table) = format.class_table(set).filter(|_| !output::is_stdout(&job.output)) {
         output::write_bytes(&job.output.with_extension("classes.json"), format!("{table:#}\n").as_bytes())?;
@@ -28,8 +28,9 @@ pub(super) fn labelled(
         Ok(())
     })?;
     let name = format.ending().to_uppercase();
-    let warning = || format!("{left_out} points without coordinates have no place in a {name} file and are not in it");
-    Ok((left_out > 0).then(warning).into_iter().collect())
+    let message = format!("{left_out} points without coordinates have no place in a {name} file and are not in it");
+    let warning = Warning::new("left-out", message, "Write PLY to keep every point");
+    Ok((left_out > 0).then_some(warning).into_iter().collect())
 }
 
 /// Writes the labelled scan from its file to another.

@@ -12,6 +12,7 @@ use crate::scan::description::{Contents, NormalSource};
 use crate::scan::kept::{Kept, keep};
 use crate::scan::scalar::Scalar;
 use crate::scan::source::Source;
+use crate::scan::warning::Warning;
 use crate::{Error, Result};
 
 /// The extra dimension that [`crate::scan::write_las`] gives class ids in.
@@ -73,14 +74,14 @@ fn values<'a>(points: &'a PointData, extra: &Extra) -> impl Iterator<Item = f64>
     points.raw_bytes().chunks_exact(points.record_len().max(1)).map(move |record| scalar.read(&record[offset..]))
 }
 
-fn cloud(points: &PointData, head: &Head, warnings: &mut Vec<String>) -> Result<PointCloud> {
+fn cloud(points: &PointData, head: &Head, warnings: &mut Vec<Warning>) -> Result<PointCloud> {
     let mut has = [false; SLOTS];
     has[POSITION..POSITION + 3].fill(true);
     // Many writers choose a format with colours and have none.
     let colors = points.rgb().filter(|_| points.rgb().is_some_and(|mut colors| colors.any(|color| color != (0, 0, 0))));
     has[COLOR..COLOR + 3].fill(colors.is_some());
     if colors.is_none() && head.format.has_color && !points.is_empty() {
-        warnings.push("all colours are zero: they are taken as missing".to_owned());
+        warnings.push(Warning::new("colors-zero", "all colours are zero: they are taken as missing", ""));
     }
     has[LABEL] = labels(head).is_some();
     let mut columns = Columns::new(has, true, ColorKind::Wide);
@@ -126,7 +127,7 @@ fn kept(points: &PointData, head: &Head) -> Vec<Kept> {
         .collect()
 }
 
-fn contents(head: &Head, kept: &[Kept], warnings: Vec<String>) -> Contents {
+fn contents(head: &Head, kept: &[Kept], warnings: Vec<Warning>) -> Contents {
     let name = if head.format.is_compressed { "laz" } else { "las" };
     let version = head.raw.version;
     let position = ["x", "y", "z"].map(|name| format!("{name}:int")).into_iter();

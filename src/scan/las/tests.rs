@@ -96,7 +96,7 @@ fn compressed_and_plain_files_hold_the_same_points() {
         assert!(packed.format.starts_with("laz 1."));
         let expected = "x:int y:int z:int red:ushort green:ushort blue:ushort intensity:ushort classification:uchar";
         assert_eq!(packed.properties.join(" "), expected);
-        assert!(!packed.warnings.iter().any(|warning| warning.contains("colours")), "{:?}", packed.warnings);
+        assert!(!packed.warnings.iter().any(|warning| warning.message.contains("colours")), "{:?}", packed.warnings);
     }
 }
 
@@ -104,11 +104,13 @@ fn compressed_and_plain_files_hold_the_same_points() {
 fn colours_of_eight_bits_in_fields_of_sixteen_are_taken_as_they_are() {
     let scan = parse(file(2, &points(3, 200, false), false)).unwrap();
     assert_eq!(scan.cloud.colors.as_ref().unwrap()[2], [200.0, 2.0, 0.0]);
-    assert!(scan.describe().warnings[0].contains("go up to 200 only: they are taken as 8-bit values"));
+    assert!(scan.describe().warnings[0].message.contains("go up to 200 only: they are taken as 8-bit values"));
     let black = parse(file(2, &points(3, 0, false), true)).unwrap();
     assert_eq!(black.cloud.colors, None);
     let warnings = black.describe().warnings;
-    assert!(warnings[0].contains("all colours are zero") && warnings[1].contains("there are no colours"));
+    assert!(
+        warnings[0].message.contains("all colours are zero") && warnings[1].message.contains("there are no colours")
+    );
 }
 
 #[test]

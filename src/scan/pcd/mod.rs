@@ -18,6 +18,7 @@ use super::description::{Contents, NormalSource};
 use super::kept::{Kept, keep};
 use super::scalar::Scalar;
 use super::source::Source;
+use super::warning::Warning;
 use crate::Result;
 
 /// Values of a point that are kept besides position, normal, colour and label; descriptors may have a thousand.
@@ -64,7 +65,8 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(PointCloud, Contents, V
     let trailing = payload::read(source, &header, fields.packed.map(|(field, _)| field), &mut sink)?;
     // What is written after the last point of a binary file is often the rest of a page.
     if trailing > 0 && header.encoding == Encoding::Ascii {
-        warnings.push(format!("{trailing} bytes follow the last of {} points", header.points));
+        let message = format!("{trailing} bytes follow the last of {} points", header.points);
+        warnings.push(Warning::new("trailing-bytes", message, "They are left out"));
     }
     let cloud = columns.finish(&mut warnings)?;
     let contents = contents(&header, fields.slots[NORMAL].is_some(), warnings);
@@ -119,7 +121,7 @@ impl Fields {
     }
 
     /// Columns for the other fields, with the places of their values.
-    fn kept(&self, source: &Source, header: &Header, warnings: &mut Vec<String>) -> Result<Vec<(Kept, usize)>> {
+    fn kept(&self, source: &Source, header: &Header, warnings: &mut Vec<Warning>) -> Result<Vec<(Kept, usize)>> {
         let mut names = Vec::new();
         let (mut first, mut left_out) = (0usize, 0);
         for field in &header.fields {
@@ -142,7 +144,8 @@ impl Fields {
             }
         }
         if left_out > 0 {
-            warnings.push(format!("{left_out} fields have so many values that they are not kept"));
+            let message = format!("{left_out} fields have so many values that they are not kept");
+            warnings.push(Warning::new("fields-left-out", message, ""));
         }
         let columns = keep(names.iter().map(|(name, scalar, _)| (name.as_str(), *scalar)));
         Ok(columns.into_iter().zip(&names).filter_map(|(column, (.., place))| Some((column?, *place))).collect())
@@ -154,7 +157,7 @@ fn place(fields: &[Field], field: usize) -> usize {
     fields[..field].iter().fold(0, |place, field| place.saturating_add(field.count))
 }
 
-fn contents(header: &Header, has_normals: bool, warnings: Vec<String>) -> Contents {
+fn contents(header: &Header, has_normals: bool, warnings: Vec<Warning>) -> Contents {
     let (width, height) = (header.width, header.height);
     let organised = if height > 1 { format!(", organised as {width} x {height}") } else { String::new() };
     let property = |field: &Field| {

@@ -27,6 +27,7 @@ use self::rows::{Payload, Slot, Spans};
 use super::description::{Contents, NormalSource};
 use super::mesh_normals::{push_polygon, push_strip, vertex_normals};
 use super::source::Source;
+use super::warning::Warning;
 use super::{Class, LabelSet, PointCloud};
 use crate::Result;
 
@@ -82,11 +83,13 @@ pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<(PointCloud, Contents,
         }
     }
     if payload.long_lines > 0 {
-        warnings.push(format!("{} lines hold more values than the header declares", payload.long_lines));
+        let message = format!("{} lines hold more values than the header declares", payload.long_lines);
+        warnings.push(Warning::new("long-lines", message, ""));
     }
     let trailing = bytes[payload.at..].trim_ascii().len();
     if trailing > 0 {
-        warnings.push(format!("{trailing} bytes follow the last element; they are kept but mean nothing"));
+        let message = format!("{trailing} bytes follow the last element; they are kept but mean nothing");
+        warnings.push(Warning::new("trailing-bytes", message, ""));
     }
     let mut cloud = columns.finish(&mut warnings)?;
     let mut normals = if roles.has_normals() { NormalSource::File } else { NormalSource::None };
@@ -97,7 +100,8 @@ pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<(PointCloud, Contents,
     let strays =
         faces.strays + faces.triangles.iter().flatten().filter(|&&index| index as usize >= cloud.len()).count();
     if strays > 0 {
-        warnings.push(format!("{strays} corners of faces are no vertex of this file; their faces are passed over"));
+        let message = format!("{strays} corners of faces are no vertex of this file; their faces are passed over");
+        warnings.push(Warning::new("stray-faces", message, ""));
     }
     let contents = contents(&header, &header.elements[vertex], faces.count, normals, warnings);
     Ok((cloud, contents, Original { bytes, header, vertex, roles, rows }))
@@ -126,7 +130,13 @@ fn listed(names: &[&str]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-fn contents(header: &Header, vertex: &Element, faces: usize, normals: NormalSource, warnings: Vec<String>) -> Contents {
+fn contents(
+    header: &Header,
+    vertex: &Element,
+    faces: usize,
+    normals: NormalSource,
+    warnings: Vec<Warning>,
+) -> Contents {
     let encoding = match header.encoding {
         Encoding::Ascii => "ascii",
         Encoding::BinaryBigEndian => "binary_big_endian",

@@ -14,6 +14,7 @@ use crate::scan::description::{NormalSource, Totals};
 use crate::scan::file::check_labels;
 use crate::scan::point_cloud::widen;
 use crate::scan::source::Source;
+use crate::scan::warning::Warning;
 use crate::scan::{Blocks, Description, LabelSet, PointCloud};
 use crate::{Error, Result};
 
@@ -170,14 +171,14 @@ impl Streamed {
         let cloud = self.columns(&sample).finish_as(&self.measure, &mut warnings)?;
         let element = &self.header.elements[self.vertex];
         if step > 1 {
-            warnings.push(format!(
-                "the file is large: one point in {step} was looked at for what is said here of its points"
-            ));
+            let message = format!("the file is large: what is said of its points is said of one in {step} of them");
+            warnings.push(Warning::new("sampled", message, ""));
         }
         let normals = if self.roles.has_normals() { NormalSource::File } else { NormalSource::None };
         let faces = self.header.elements.iter().find(|element| element.name.eq_ignore_ascii_case("face"));
         if normals == NormalSource::None && faces.is_some_and(|faces| faces.count > 0) {
-            warnings.push("the file is read in parts: its faces are kept, and give no normals".to_owned());
+            let message = "the file is read in parts: its faces are kept, and give no normals";
+            warnings.push(Warning::new("faces-unread", message, "Give more `--memory` to have them read"));
         }
         let contents =
             contents(&self.header, element, faces.map_or(0, |faces| faces.count as usize), normals, warnings);

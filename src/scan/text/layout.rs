@@ -5,18 +5,18 @@ use crate::scan::numbers::{parse_f64, shown};
 
 /// The columns of a text file.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// A name for every column, as the file has it or as is usual.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Which column fills which slot.
-    pub(super) slots: [Option<usize>; SLOTS],
+    pub(crate) slots: [Option<usize>; SLOTS],
     /// Which columns hold words, as names of classes.
     texts: Vec<usize>,
 }
 
 impl Layout {
     /// By the names of a header line; `None` if they do not say where x, y and z are.
-    pub(super) fn of_names(names: Vec<String>) -> Option<Self> {
+    pub(crate) fn of_names(names: Vec<String>) -> Option<Self> {
         let slots = slots_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
         slots[POSITION].map(|_| Self { names, slots, texts: Vec::new() })
     }
@@ -48,7 +48,7 @@ impl Layout {
 
     /// Of `count` columns without names; `has_normals` says what the last three of six are. `None` for a number of columns
     /// that has no usual meaning.
-    pub(super) fn of_count(count: usize, has_normals: bool) -> Option<Self> {
+    pub(crate) fn of_count(count: usize, has_normals: bool) -> Option<Self> {
         const POINT: [&str; 3] = ["x", "y", "z"];
         const COLORS: [&str; 3] = ["red", "green", "blue"];
         const NORMALS: [&str; 3] = ["nx", "ny", "nz"];
@@ -66,16 +66,16 @@ impl Layout {
     }
 
     /// Whether nobody has a place for a column.
-    pub(super) fn is_other(&self, column: usize) -> bool {
+    pub(crate) fn is_other(&self, column: usize) -> bool {
         !self.slots.contains(&Some(column))
     }
 
-    pub(super) fn has(&self) -> [bool; SLOTS] {
+    pub(crate) fn has(&self) -> [bool; SLOTS] {
         self.slots.map(|slot| slot.is_some())
     }
 
     /// What has been understood, in a few words.
-    pub(super) fn meaning(&self) -> String {
+    pub(crate) fn meaning(&self) -> String {
         let of = |slot: usize, name: &'static str| self.slots[slot].map(|_| name);
         let parts = [of(COLOR, "colours"), of(NORMAL, "normals"), of(LABEL, "labels")];
         let parts: Vec<&str> = ["coordinates"].into_iter().chain(parts.into_iter().flatten()).collect();

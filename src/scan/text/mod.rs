@@ -6,14 +6,15 @@ mod tests;
 
 use std::path::Path;
 
-use self::layout::{Layout, Separator, names};
+pub(crate) use self::layout::Layout;
+use self::layout::{Separator, names};
 use super::PointCloud;
 use super::columns::{COLOR, ColorKind, Columns, NORMAL, SLOTS};
 use super::description::{Contents, NormalSource};
-use super::kept::{Kept, keep};
+use super::kept::{Kept, keep_values};
 use super::numbers::{parse_f64, shown};
-use super::scalar::Scalar;
 use super::source::Source;
+use super::warning::Warning;
 use crate::Result;
 
 const ADVICE: &str = "Write one point per line: x y z, x y z r g b, x y z intensity r g b or x y z r g b nx ny nz, or name the \
@@ -54,10 +55,12 @@ pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(PointCloud, Contents, V
     }
     let mut warnings = Vec::new();
     if beginning.header.is_none() {
-        warnings.push(format!("no line names the columns: they are taken as {}", layout.names.join(" ")));
+        let message = format!("no line names the columns: they are taken as {}", layout.names.join(" "));
+        warnings.push(Warning::new("columns-unnamed", message, "If that is wrong, name them in the first line"));
     }
     if layout.has_texts() {
-        warnings.push(format!("columns that hold words are left out: {}", layout.texts().join(", ")));
+        let message = format!("columns that hold words are left out: {}", layout.texts().join(", "));
+        warnings.push(Warning::new("words", message, ""));
     }
     let points = rows.points;
     let (cloud, kept) = rows.finish(&mut warnings)?;
@@ -246,24 +249,12 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn finish(mut self, warnings: &mut Vec<String>) -> Result<(PointCloud, Vec<Kept>)> {
+    fn finish(mut self, warnings: &mut Vec<Warning>) -> Result<(PointCloud, Vec<Kept>)> {
         if self.has_whole_colors {
             self.columns.colors_are(ColorKind::Integer);
         }
-        let scalar = |values: &[f64]| {
-            let is_int = |value: &f64| f64::from(*value as i32) == *value;
-            if values.iter().all(is_int) { Scalar::I32 } else { Scalar::F64 }
-        };
-        let declared = self.others.iter().map(|(column, values)| (self.layout.names[*column].as_str(), scalar(values)));
-        let mut kept = Vec::new();
-        for (column, (_, values)) in keep(declared).into_iter().zip(&self.others) {
-            if let Some(mut column) = column {
-                for &value in values {
-                    column.push(value);
-                }
-                kept.push(column);
-            }
-        }
-        Ok((self.columns.finish(warnings)?, kept))
+        let named = |(column, values): (usize, Vec<f64>)| (self.layout.names[column].as_str(), values);
+        let others: Vec<(&str, Vec<f64>)> = self.others.into_iter().map(named).collect();
+        Ok((self.columns.finish(warnings)?, keep_values(&others)))
     }
 }

@@ -36,7 +36,7 @@ fn six_columns_are_colours_or_normals() {
     let normals = parse("0 0 0 0 0 1\n1 1 1 -0.6 0 0.8\n").unwrap();
     assert_eq!(normals.cloud.normals, Some(vec![[0.0, 0.0, 1.0], [-0.6, 0.0, 0.8]]));
     assert_eq!(normals.cloud.colors, None);
-    assert!(normals.describe().warnings[0].contains("taken as x y z nx ny nz"));
+    assert!(normals.describe().warnings[0].message.contains("taken as x y z nx ny nz"));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn names_say_what_columns_are() {
     ] {
         let scan = parse(text).unwrap();
         assert!(scan.describe().properties[3].to_lowercase().starts_with('i'), "{text:?}");
-        assert!(!scan.describe().warnings[0].contains("names the columns"));
+        assert!(!scan.describe().warnings[0].message.contains("names the columns"));
     }
 }
 
@@ -90,7 +90,7 @@ fn columns_of_words_are_left_out_if_they_have_a_name() {
     let scan = parse("x,y,z,class_name,label\n1,2,3,,-1\n4,5,6,shower curtain,15\n").unwrap();
     assert_eq!(scan.cloud.positions[1], [4.0, 5.0, 6.0]);
     assert_eq!(scan.cloud.labels, Some(vec![-1, 15]));
-    assert_eq!(scan.describe().warnings[0], "columns that hold words are left out: class_name");
+    assert_eq!(scan.describe().warnings[0].message, "columns that hold words are left out: class_name");
     assert!(refusal("x y z label\n1 2 3 wall\n").contains("is neither a point nor names"));
     assert!(refusal("x y z note\n1 2 3 wall\n1 2 a wall\n").contains("line 3: `a` is no number, as column `z` is"));
 }

@@ -7,9 +7,6 @@
 //! Source: numpy/lib/format.py. Crates that read this format parse all of Python's literals for it, with a parser
 //! generator that needs a C compiler; a header has these three keys and no others.
 
-use crate::Error;
-use std::path::Path;
-
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array of two dimensions, `[rows, columns]`, row by row. Arrays of one dimension have one column.
@@ -17,8 +14,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 pub(super) struct Array {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Whether the file has them as floats.
-    pub(super) is_float: bool,
+    /// The type of its numbers as `NumPy` calls it: `<f4`.
+    pub(super) descr: String,
     /// Every plain number but those of 64-bit integers beyond 2^53 is exact here.
     pub(super) values: Vec<f64>,
 }
@@ -32,28 +29,13 @@ struct Header {
 }
 
 impl Array {
-    /// Reads a file; `path` is what errors call it.
-    pub(super) fn read(path: &Path) -> crate::Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
-        Self::parse(&bytes).map_err(|(at, problem)| Error::Scan {
-            path: path.to_owned(),
-            at: format!("byte {at}"),
-            problem,
-            advice: "Write it with numpy.save, as an array of plain numbers".into(),
-        })
-    }
-
-    /// The array, or where the file stops making sense and how.
-    fn parse(bytes: &[u8]) -> Result<Self, (usize, String)> {
+    /// The array, or at which byte the file stops making sense and how.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, (usize, String)> {
         let (header, body) = Header::parse(bytes)?;
-        let (rows, columns) = match header.shape.as_slice() {
-            [rows] => (*rows, 1),
-            [rows, columns] => (*rows, *columns),
-            shape => {
-                return Err((MAGIC.len(), format!("the array's shape is {shape:?}, one or two dimensions are needed")));
-            }
-        };
+        let (rows, columns) = header.rows_and_columns().ok_or_else(|| {
+            let shape = &header.shape;
+            (MAGIC.len(), format!("the array's shape is {shape:?}, one or two dimensions are needed"))
+        })?;
         let numbers = &bytes[body..];
         let (size, number) = reader(&header.descr).ok_or_else(|| {
             let problem = format!("the array's type is `{}`, plain numbers of 1 to 8 bytes are needed", header.descr);
@@ -73,12 +55,48 @@ impl Array {
         if header.is_fortran && columns > 1 {
             values = (0..rows * columns).map(|i| values[i % columns * rows + i / columns]).collect();
         }
-        let is_float = header.descr[1..].starts_with('f');
-        Ok(Self { rows, columns, is_float, values })
+        Ok(Self { rows, columns, descr: header.descr, values })
+    }
+
+    /// Whether the file has its numbers as floats.
+    pub(super) fn is_float(&self) -> bool {
+        is_float(&self.descr)
+    }
+
+    /// Whether a number fits no `f32`.
+    pub(super) fn is_wide(&self) -> bool {
+        !["u1", "b1", "i1", "u2", "i2", "f2", "f4"].iter().any(|narrow| self.descr.ends_with(narrow))
     }
 }
 
+/// Whether a type is one of floats.
+fn is_float(descr: &str) -> bool {
+    descr.get(1..).is_some_and(|kind| kind.starts_with('f'))
+}
+
+/// Whether a file starts like one of `NumPy`.
+pub(crate) fn is_npy(start: &[u8]) -> bool {
+    start.starts_with(MAGIC)
+}
+
+/// Whether the beginning of a file is the header of an array of floats with as many columns as points have.
+#[cfg(feature = "formats")]
+pub(crate) fn has_points(start: &[u8]) -> bool {
+    Header::parse(start).is_ok_and(|(header, _)| {
+        is_float(&header.descr)
+            && header.rows_and_columns().is_some_and(|(_, columns)| super::table::COLUMNS.contains(&columns))
+    })
+}
+
 impl Header {
+    fn rows_and_columns(&self) -> Option<(usize, usize)> {
+        match self.shape.as_slice() {
+            [rows] => Some((*rows, 1)),
+            [rows, columns] => Some((*rows, *columns)),
+            _ => None,
+        }
+    }
+
     /// The header, and where the numbers begin.
     fn parse(bytes: &[u8]) -> Result<(Self, usize), (usize, String)> {
         let ends = || (bytes.len(), "the file ends inside its header".to_owned());
@@ -165,11 +183,11 @@ fn reader(descr: &str) -> Option<Reader> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A file as `numpy.save` writes it: the header padded with spaces to a multiple of 64, ending in a line break.
-    pub(in crate::train) fn file(descr: &str, is_fortran: bool, shape: &str, numbers: &[u8]) -> Vec<u8> {
+    pub(crate) fn file(descr: &str, is_fortran: bool, shape: &str, numbers: &[u8]) -> Vec<u8> {
         let order = if is_fortran { "True" } else { "False" };
         let mut header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
         header += &" ".repeat((64 - (10 + header.len() + 1) % 64) % 64);
@@ -189,7 +207,7 @@ pub(super) mod tests {
         bytes.resize(127, b' ');
         bytes.push(b'\n');
         bytes.extend([1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 0xfa, 0xff]);
-        let expected = Array { rows: 2, columns: 3, is_float: false, values: vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.0] };
+        let expected = Array { rows: 2, columns: 3, descr: "<i2".into(), values: vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.0] };
         assert_eq!(Array::parse(&bytes), Ok(expected.clone()));
         assert_eq!(file("<i2", false, "(2, 3)", &bytes[128..]), bytes);
         // The same in version 2, and column by column.

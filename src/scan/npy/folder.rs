@@ -1,106 +1,77 @@
 //! Folders of `.npy` columns, as Pointcept's preprocessing writes them: `scene0000_00/{coord,color,normal,segment}.npy`.
 
-use super::{labelled_scan::refused, npy::Array};
-use crate::{PointCloud, Result, scan::color_scale::scale_colors};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// The names labels go by, best first: `ScanNet`'s have two sets.
-const SEGMENTS: [&str; 2] = ["segment.npy", "segment20.npy"];
+use super::named::{self, COORD, Named};
+use crate::scan::PointCloud;
+use crate::scan::description::Contents;
+use crate::{Error, Result};
 
 /// Whether a folder holds a scan.
-pub(super) fn is_scan(folder: &Path) -> bool {
-    folder.join("coord.npy").is_file()
+pub(crate) fn is_scan(folder: &Path) -> bool {
+    file_of(folder, COORD).is_file()
 }
 
-/// Reads a folder: `coord` `[n, 3]` in metres; `color` `[n, 3]`, 0 to 255; `normal` `[n, 3]`; `segment` (or `segment20`)
-/// `[n]` or `[n, 1]`. Only `coord` must be there.
-pub(super) fn read(folder: &Path) -> Result<PointCloud> {
-    let coordinates = Column::required(folder, "coord.npy", 3)?;
-    let double: Vec<[f64; 3]> = coordinates.values.as_chunks::<3>().0.to_vec();
-    let (positions, origin) = PointCloud::positions_from_f64(&double);
-    let optional = |name: &str| Column::read(folder, name, 3, Some(positions.len()));
-    let colors = optional("color.npy")?.map(|column| column.colors());
-    let normals = optional("normal.npy")?.map(|column| column.triples());
-    let mut labels = None;
-    for name in SEGMENTS {
-        if let Some(column) = Column::read(folder, name, 1, Some(positions.len()))? {
-            labels = Some(classes(folder, name, &column)?);
-            break;
-        }
+/// The folder of a scan that is given by itself, or by its `coord.npy`.
+pub(crate) fn of(path: &Path) -> Option<&Path> {
+    if path.file_name().is_some_and(|name| name == "coord.npy") {
+        return Some(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
     }
-    PointCloud::new(positions, origin, colors, normals, labels)
+    path.is_dir().then_some(path)
 }
 
-/// A column of a scan.
-struct Column {
-    values: Vec<f64>,
-    is_float: bool,
+/// Reads a folder, see [`named`].
+pub(crate) fn read(folder: &Path) -> Result<(PointCloud, Contents)> {
+    named::read(&Folder(folder))
 }
 
-impl Column {
-    /// `[n, columns]`; `None` where there is no such file.
-    fn read(folder: &Path, name: &str, columns: usize, n: Option<usize>) -> Result<Option<Self>> {
-        let path = folder.join(name);
+fn file_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name).with_extension("npy")
+}
+
+struct Folder<'a>(&'a Path);
+
+impl Named for Folder<'_> {
+    fn format(&self) -> &'static str {
+        "folder of npy"
+    }
+
+    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = file_of(self.0, name);
         if !path.is_file() {
             return Ok(None);
         }
-        let array = Array::read(&path)?;
-        if array.columns != columns || n.is_some_and(|n| n != array.rows) {
-            let rows = n.map_or("n".to_owned(), |n| n.to_string());
-            let problem =
-                format!("the array has {} rows of {}, and [{rows}, {columns}] is needed", array.rows, array.columns);
-            return Err(refused(&path, "shape", problem, "Give every column one row per point of coord.npy"));
-        }
-        Ok(Some(Self { values: array.values, is_float: array.is_float }))
+        fs::read(&path).map(Some).map_err(|source| Error::Io { action: "read", path, source })
     }
 
-    fn required(folder: &Path, name: &str, columns: usize) -> Result<Self> {
-        let missing = || refused(folder, name, "there is no such file".into(), "Give a folder with coord.npy");
-        Self::read(folder, name, columns, None)?.ok_or_else(missing)
+    fn refused(&self, name: &str, at: &str, problem: &str, advice: &str) -> Error {
+        let (at, problem, advice) = (at.to_owned(), problem.to_owned(), advice.to_owned());
+        Error::Scan { path: file_of(self.0, name), at, problem, advice }
     }
-
-    fn triples(&self) -> Vec<[f32; 3]> {
-        self.values.as_chunks::<3>().0.iter().map(|row| row.map(|v| v as f32)).collect()
-    }
-
-    /// In `0..=255`, by the rules of [`scale_colors`].
-    fn colors(&self) -> Vec<[f32; 3]> {
-        let mut colors = self.triples();
-        scale_colors(&mut colors, self.is_float);
-        colors
-    }
-}
-
-/// Labels as integers.
-fn classes(folder: &Path, name: &str, column: &Column) -> Result<Vec<i32>> {
-    let is_class = |value: f64| value.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value);
-    if let Some(row) = column.values.iter().position(|value| !is_class(*value)) {
-        let problem = format!("label {} is no whole number of 32 bits", column.values[row]);
-        return Err(refused(&folder.join(name), &format!("row {row}"), problem, "Write class ids, -1 to ignore"));
-    }
-    Ok(column.values.iter().map(|value| *value as i32).collect())
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::train::{LabelledScan, npy::tests::file};
-    use crate::{Error, LabelSet};
+    use crate::LabelSet;
+    use crate::scan::npy::array::tests::file;
+    use crate::train::LabelledScan;
 
     /// A folder of two points with these columns.
-    pub(in crate::train) fn write(folder: &Path, columns: &[(&str, Vec<u8>)]) {
+    pub(crate) fn write(folder: &Path, columns: &[(&str, Vec<u8>)]) {
         std::fs::create_dir_all(folder).unwrap();
         for (name, bytes) in columns {
             std::fs::write(folder.join(name), bytes).unwrap();
         }
     }
 
-    pub(in crate::train) fn coord() -> (&'static str, Vec<u8>) {
+    pub(crate) fn coord() -> (&'static str, Vec<u8>) {
         let numbers: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         ("coord.npy", file("<f4", false, "(2, 3)", &numbers))
     }
 
-    pub(in crate::train) fn segment(labels: [i16; 2]) -> (&'static str, Vec<u8>) {
+    pub(crate) fn segment(labels: [i16; 2]) -> (&'static str, Vec<u8>) {
         let numbers: Vec<u8> = labels.iter().flat_map(|v| v.to_le_bytes()).collect();
         ("segment.npy", file("<i2", false, "(2,)", &numbers))
     }
@@ -142,14 +113,14 @@ pub(super) mod tests {
             file("<f4", false, "(2, 3)", &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())
         };
         write(folder.path(), &[coord(), ("color.npy", floats([0.0, 0.2, 1.0, f32::NAN, 0.4, 0.6]))]);
-        let colors = read(folder.path()).unwrap().colors.unwrap();
+        let colors = read(folder.path()).unwrap().0.colors.unwrap();
         assert_eq!(colors, [[0.0, 51.0, 255.0], [0.0, 102.0, 153.0]]);
         write(folder.path(), &[("color.npy", floats([0.0, 0.5, 1.0, 255.0, -1.0, 2.0]))]);
-        let colors = read(folder.path()).unwrap().colors.unwrap();
+        let colors = read(folder.path()).unwrap().0.colors.unwrap();
         assert_eq!(colors, [[0.0, 0.5, 1.0], [255.0, 0.0, 2.0]]);
         // Beyond 255 they have 16 bits, as in PLY files.
         write(folder.path(), &[("color.npy", floats([0.0, 257.0, 65535.0, 514.0, -1.0, 2570.0]))]);
-        let colors = read(folder.path()).unwrap().colors.unwrap();
+        let colors = read(folder.path()).unwrap().0.colors.unwrap();
         let expected = [0.0, 1.0, 255.0, 2.0, 0.0, 10.0f32];
         assert!(colors.as_flattened().iter().zip(expected).all(|(c, e)| (c - e).abs() < 1e-4), "{colors:?}");
     }
@@ -171,6 +142,6 @@ pub(super) mod tests {
             assert!(matches!(error, Error::Scan { .. }) && error.to_string().contains(expected), "{error}");
         }
         let empty = tempfile::tempdir().unwrap();
-        assert!(read(empty.path()).unwrap_err().to_string().contains("coord.npy: there is no such file"));
+        assert!(read(empty.path()).unwrap_err().to_string().contains("coord.npy: coord: there is no such array"));
     }
 }
