@@ -50,6 +50,7 @@ pub mod kernels;
 // Every layer's way back is written right under its way forward, and only training takes it.
 #[cfg_attr(not(feature = "train"), allow(dead_code))]
 pub mod model;
+mod parallel;
 pub mod render;
 pub mod scan;
 mod segmenter;

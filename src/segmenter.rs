@@ -16,6 +16,7 @@ pub use tiles::Tiles;
 
 use run::Run;
 
+use crate::parallel::*;
 use crate::{
     Device, Error, PointCloud, Result,
     device::Tensor,
@@ -31,7 +32,6 @@ use crate::{
         weights::{Feature, Missing, ModelFile},
     },
 };
-use rayon::prelude::*;
 use std::sync::atomic::AtomicBool;
 
 /// A model, ready to segment scans.

@@ -107,7 +107,7 @@ impl Device {
     /// One line for people: name, driver and tier, or the number of threads.
     pub fn description(&self) -> String {
         match self {
-            Self::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
+            Self::Cpu(_) => format!("cpu, {} threads", crate::parallel::current_num_threads()),
             Self::Gpu(gpu) => {
                 let info = &gpu.info;
                 format!("{} ({:?}, {} {}), {} tier", info.name, info.backend, info.driver, info.driver_info, gpu.tier)

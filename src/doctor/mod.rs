@@ -133,7 +133,7 @@ pub fn examine(options: &Options<'_>) -> Result<Report> {
     for (place, adapter) in adapters.iter().enumerate() {
         reports.push(adapter::report(adapter, automatic == Some(place), &step)?);
     }
-    let cpu = CpuReport { threads: rayon::current_num_threads(), instructions: instructions() };
+    let cpu = CpuReport { threads: crate::parallel::current_num_threads(), instructions: instructions() };
     let holds = reports.iter().all(AdapterReport::holds);
     Ok(Report { holds, verdict: verdict::verdict(&options.choice, &cpu, &reports), cpu, adapters: reports })
 }

@@ -9,8 +9,8 @@
 //! Source: Pointcept's `RandomRotateTargetAngle`, `RandomScale`, `RandomFlip` and `GridSample` in mode `test`. Its
 //! rotations make f64 coordinates of f32 ones, its mirror leaves them f32; both are followed to the bit.
 
+use crate::parallel::*;
 use crate::{Error, Result};
-use rayon::prelude::*;
 
 /// Cells per axis: coordinates plus one must fit 16 bits.
 const MAX_CELLS: f64 = 65_535.0;

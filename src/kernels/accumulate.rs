@@ -3,6 +3,7 @@
 //! y becomes a tensor of its own: whoever holds a clone of what it was keeps that.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -12,7 +13,6 @@ use crate::{
         shader_table::{accumulate as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(accumulate { n: u32, a: f32 });
 

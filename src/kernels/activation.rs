@@ -4,6 +4,7 @@
 //! [`activation_backward`](super::activation_backward), and so it is applied to a copy.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for, math};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -14,7 +15,6 @@ use crate::{
     },
 };
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 params!(activation { n: u32, activation: u32 });
 

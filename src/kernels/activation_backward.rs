@@ -6,6 +6,7 @@ use super::{
     activation::{CPU_ELEMENTS, FLOPS},
     ensure, groups_for,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -16,7 +17,6 @@ use crate::{
         shader_table::{activation_backward as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(activation_backward { n: u32, activation: u32 });
 

@@ -14,6 +14,7 @@
 //! that is there, so that no step waits for the host.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -24,7 +25,6 @@ use crate::{
         shader_table::{adamw as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(adamw {
     n: u32,
@@ -180,9 +180,8 @@ fn record(gpu: &Gpu, params: Params, old: [&Tensor; 4], squares: Option<&Tensor>
 
 fn twin(params: &Params, squares: f32, old: [&[f32]; 4], [stepped, first, second]: [&mut [f32]; 3]) {
     let factor = if params.has_clip == 1 { (params.max_norm / (squares.sqrt() + 1e-6)).min(1.0) } else { 1.0 };
-    let tasks =
-        (stepped.par_chunks_mut(CPU_ELEMENTS), first.par_chunks_mut(CPU_ELEMENTS), second.par_chunks_mut(CPU_ELEMENTS));
-    tasks.into_par_iter().enumerate().for_each(|(task, (stepped, first, second))| {
+    let moments = first.par_chunks_mut(CPU_ELEMENTS).zip(second.par_chunks_mut(CPU_ELEMENTS));
+    stepped.par_chunks_mut(CPU_ELEMENTS).zip(moments).enumerate().for_each(|(task, (stepped, (first, second)))| {
         let range = task * CPU_ELEMENTS..task * CPU_ELEMENTS + stepped.len();
         let [parameter, gradient, old_first, old_second] = old.map(|values| &values[range.clone()]);
         for i in 0..stepped.len() {

@@ -1,6 +1,7 @@
 //! `add`: `out[i] = a[i] + b[i]`.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -10,7 +11,6 @@ use crate::{
         shader_table::{add as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(add { n: u32 });
 

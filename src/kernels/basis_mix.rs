@@ -13,6 +13,7 @@ use super::{
     product::Tiles,
     weight::Weight,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -23,7 +24,6 @@ use crate::{
         shader_table::{basis_mix as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(basis_mix { rows: u32, columns: u32, bases: u32, inverse_base: u32, activation: u32 });
 

@@ -5,6 +5,7 @@
 //! h is recomputed. A point's share of dgate is summed over its channels first, then the shares over the patch.
 
 use super::{Activation, ensure, groups_for, low_rank_delta::PatchOf, math::vectorised, segment_sum::segment_sum};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -15,7 +16,6 @@ use crate::{
         shader_table::{basis_mix_backward as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(basis_mix_backward { rows: u32, columns: u32, bases: u32, inverse_base: u32, activation: u32 });
 

@@ -4,6 +4,7 @@
 //! number of rows, and loses little to rounding.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for, math::vectorised};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -14,7 +15,6 @@ use crate::{
         shader_table::{column_sum as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(column_sum { rows: u32, columns: u32, first_block: u32, blocks: u32 });
 

@@ -11,6 +11,7 @@ use super::{
     loss::{Loss, check, class_of, softmax},
     weighted_mean::weighted_mean,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -21,7 +22,6 @@ use crate::{
         shader_table::{cross_entropy as table, params},
     },
 };
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(cross_entropy { rows: u32, columns: u32, has_weights: u32, first_part: u32 });

@@ -5,6 +5,7 @@
 //! for the backward pass, which is this kernel over dy, without the residual.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -14,7 +15,6 @@ use crate::{
         shader_table::{drop_path as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(drop_path {
     rows: u32,

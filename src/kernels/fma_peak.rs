@@ -4,6 +4,7 @@
 //! `x_c = (i mod 97) / 8 + c`. The chains are independent, which hides the latency of a step.
 
 use super::{ELEMENTS_PER_GROUP, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -13,7 +14,6 @@ use crate::{
     },
 };
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 params!(fma_peak { n: u32, rounds: u32, a: f32, b: f32 });
 

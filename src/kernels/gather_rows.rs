@@ -4,6 +4,7 @@
 //! with logits, and writes features side by side ([`gather_columns`]).
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -14,7 +15,6 @@ use crate::{
         shader_table::{gather_rows as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(gather_rows { rows: u32, columns: u32, lo: u32, hi: u32, index_base: u32, stride: u32, column: u32 });
 

@@ -17,6 +17,7 @@ use super::{
     expect::{self, Size::Any, Size::Is},
     neighbor_table::ABSENT,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -28,7 +29,6 @@ use crate::{
     },
 };
 use glam::Vec3;
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(knn_normals { rows: u32, begin: u32, inverse_size: f32, view_x: f32, view_y: f32, view_z: f32 });

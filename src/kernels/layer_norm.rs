@@ -2,6 +2,7 @@
 //! channels, with the biased variance; every normalisation of the network has eps 1e-5.
 
 use super::{Activation, ensure, groups_for, math::vectorised};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -12,7 +13,6 @@ use crate::{
         shader_table::{Variant, layer_norm as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(layer_norm { rows: u32, columns: u32, activation: u32, has_residual: u32, eps: f32 });
 

@@ -9,6 +9,7 @@ use super::{
     layer_norm::{CPU_ROWS, EPS, ROWS_PER_GROUP, sum},
     math::vectorised,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -19,7 +20,6 @@ use crate::{
         shader_table::{layer_norm_backward as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(layer_norm_backward { rows: u32, columns: u32, activation: u32, block_base: u32, blocks: u32, eps: f32 });
 

@@ -16,6 +16,7 @@ use super::{
     scan::scan,
     weighted_mean::weighted_mean,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -26,7 +27,6 @@ use crate::{
         shader_table::{lovasz as table, params},
     },
 };
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(lovasz { rows: u32, first_row: u32, columns: u32, classes: u32, first_class: u32, n: u32, blocks: u32 });

@@ -7,6 +7,7 @@ use super::{
     Activation, ELEMENTS_PER_GROUP, ensure, groups_for,
     linear::{Finish, finish_rows},
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -17,7 +18,6 @@ use crate::{
         shader_table::{low_rank_delta as table, params},
     },
 };
-use rayon::prelude::*;
 
 params!(low_rank_delta {
     rows: u32,

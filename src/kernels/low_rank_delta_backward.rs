@@ -12,6 +12,7 @@ use super::{
     product::{add_products, store},
     weight_gradient,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -22,7 +23,6 @@ use crate::{
     },
 };
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::borrow::Cow;
 
 params!(low_rank_delta_backward {

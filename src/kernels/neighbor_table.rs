@@ -11,6 +11,7 @@ use super::{
     key64,
     serialize::MAX_DEPTH,
 };
+use crate::parallel::*;
 use crate::{
     Error, Result,
     device::{
@@ -21,7 +22,6 @@ use crate::{
         shader_table::{neighbor_table as shader, params},
     },
 };
-use rayon::prelude::*;
 
 params!(neighbor_table { n: u32, rows: u32, depth: u32 });
 

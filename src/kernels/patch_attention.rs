@@ -12,6 +12,7 @@ use super::{
     ensure,
     gather_rows::{gather_seen, gather_span},
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -23,7 +24,6 @@ use crate::{
     },
 };
 use pulp::Arch;
-use rayon::prelude::*;
 
 params!(patch_attention {
     heads: u32,

@@ -17,6 +17,7 @@ use super::{
     gather_rows::{gather_seen, gather_span},
     patch_attention::{MAX_GPU_HEAD_DIM, Window},
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -28,7 +29,6 @@ use crate::{
     },
 };
 use pulp::Arch;
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(patch_attention_backward {

@@ -5,8 +5,8 @@
 //! product, and the rows may be anywhere, which is what a sparse convolution wants. Sums run over the inner dimension
 //! in order, so they depend neither on the number of threads nor on how rows are grouped.
 
+use crate::parallel::*;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::{array, ops::Range};
 
 /// Most vectors of columns in a tile. The channels of the base configuration are multiples of 48, three of the widest.
@@ -114,7 +114,7 @@ pub(super) fn in_blocks(
     block: usize,
     run: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
 ) {
-    let (rows, threads, tiles) = (out.len() / columns, rayon::current_num_threads(), Tiles::count(columns));
+    let (rows, threads, tiles) = (out.len() / columns, crate::parallel::current_num_threads(), Tiles::count(columns));
     if rows > few_rows || tiles == 1 {
         // As many blocks for one thread as for another, of about the same size.
         let blocks = rows.div_ceil(block).next_multiple_of(threads);

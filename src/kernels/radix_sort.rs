@@ -11,6 +11,7 @@ use super::{
     key64,
     scan::scan,
 };
+use crate::parallel::*;
 use crate::{
     Error, Result,
     device::{
@@ -20,7 +21,6 @@ use crate::{
         shader_table::{params, radix_sort as shader},
     },
 };
-use rayon::prelude::*;
 
 params!(radix_sort { n: u32, rows: u32, blocks: u32, shift: u32, digit_mask: u32, first: u32 });
 

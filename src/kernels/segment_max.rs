@@ -2,6 +2,7 @@
 //! `out[s, j] = max of x[members[r], j] over r in [starts[s], starts[s + 1])`.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -12,7 +13,6 @@ use crate::{
         shader_table::{params, segment_max as table},
     },
 };
-use rayon::prelude::*;
 
 params!(segment_max { segments: u32, columns: u32, segment_base: u32, lo: u32, hi: u32, accumulate: u32 });
 

@@ -3,6 +3,7 @@
 //! `dx[members[r], j] = dy[s, j]` for the first r of segment s with `x[members[r], j] = out[s, j]`, and 0 elsewhere.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -13,7 +14,6 @@ use crate::{
         shader_table::{params, segment_max_backward as table},
     },
 };
-use rayon::prelude::*;
 
 params!(segment_max_backward { segments: u32, columns: u32, segment_base: u32, lo: u32, hi: u32, accumulate: u32 });
 

@@ -4,6 +4,7 @@
 //! length) and the overlapping windows of `low_rank` (ranges, `divisor` = the points that are there).
 
 use super::{ensure, segment_sum::sum_rows};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -14,7 +15,6 @@ use crate::{
         shader_table::{params, segment_mean as table},
     },
 };
-use rayon::prelude::*;
 
 params!(segment_mean {
     segments: u32,

@@ -3,6 +3,7 @@
 //! contains r.
 
 use super::{ensure, groups_for, segment_mean::Segments};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -13,7 +14,6 @@ use crate::{
         shader_table::{params, segment_mean_backward as table},
     },
 };
-use rayon::prelude::*;
 
 params!(segment_mean_backward {
     places: u32,

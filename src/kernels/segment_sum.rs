@@ -5,6 +5,7 @@
 //! from the columns it went to, of a part of `gather_columns`; also of what the points of a patch share.
 
 use super::{ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -15,7 +16,6 @@ use crate::{
         shader_table::{params, segment_sum as table},
     },
 };
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(segment_sum {

@@ -10,6 +10,7 @@ use super::{
     expect::{self, Size::Any, Size::Is},
     key64,
 };
+use crate::parallel::*;
 use crate::{
     Error, Result,
     device::{
@@ -20,7 +21,6 @@ use crate::{
         shader_table::{params, serialize as shader},
     },
 };
-use rayon::prelude::*;
 use std::str::FromStr;
 
 params!(serialize { n: u32, rows: u32, depth: u32, stride: u32, curves: u32 });

@@ -2,6 +2,7 @@
 //! [`gather_columns`](super::gather_rows::gather_columns) that was taken as it is.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -11,7 +12,6 @@ use crate::{
         shader_table::{params, slice_columns as table},
     },
 };
-use rayon::prelude::*;
 use std::ops::Range;
 
 params!(slice_columns { rows: u32, columns: u32, stride: u32, column: u32 });

@@ -1,6 +1,7 @@
 //! `softmax`: `out[i, :] = softmax(x[i, :] · scale)`; the gate of `basis_mix` has scale 1/4.
 
 use super::{ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -10,7 +11,6 @@ use crate::{
         shader_table::{params, softmax as table},
     },
 };
-use rayon::prelude::*;
 
 params!(softmax { rows: u32, columns: u32, scale: f32 });
 

@@ -2,6 +2,7 @@
 //! `dx[i, :] = scale · y[i, :] · (dy[i, :] - Σ_j y[i, j] dy[i, j])`, from its output y.
 
 use super::{ensure, groups_for};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -11,7 +12,6 @@ use crate::{
         shader_table::{params, softmax_backward as table},
     },
 };
-use rayon::prelude::*;
 
 params!(softmax_backward { rows: u32, columns: u32, scale: f32 });
 

@@ -3,6 +3,7 @@
 //! Tensors `x_t` of any shapes → `[1]`: `Σ_t Σ_i x_t[i]²`. It stays on the device: [`super::adamw::Clip`] reads it there.
 
 use super::ensure;
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -13,7 +14,6 @@ use crate::{
         shader_table::{params, sum_squares as table},
     },
 };
-use rayon::prelude::*;
 
 params!(sum_squares { n: u32, first_part: u32 });
 

@@ -8,6 +8,7 @@
 //! and the shader counts how many of these thresholds a coordinate reaches: exact, by integer comparisons alone.
 
 use super::expect::{self, Size::Any, Size::Is};
+use crate::parallel::*;
 use crate::{
     Error, Result,
     device::{
@@ -19,7 +20,6 @@ use crate::{
     },
     extent::extent,
 };
-use rayon::prelude::*;
 
 params!(voxel_key { n: u32, y: u32, z: u32, end: u32 });
 

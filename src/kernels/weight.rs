@@ -1,13 +1,13 @@
 //! Weights, laid out once for the device that multiplies by them.
 
 use super::{ensure, product};
+use crate::parallel::*;
 use crate::{
     Result,
     device::{DType, Device, Tensor},
 };
 use bytemuck::{Pod, cast_slice};
 use half::{bf16, f16};
-use rayon::prelude::*;
 
 /// The weight of a `linear` (one tap) or of a `subm_conv` (27 taps).
 ///

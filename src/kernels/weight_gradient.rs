@@ -8,6 +8,7 @@
 use super::{
     column_sum::column_sum, ensure, linear::whole_quads, neighbor_table::ABSENT, outer::OuterSum, subm_conv::OFFSETS,
 };
+use crate::parallel::*;
 use crate::{
     Result,
     device::{
@@ -19,7 +20,6 @@ use crate::{
     },
 };
 use pulp::Arch;
-use rayon::prelude::*;
 
 params!(weight_gradient {
     rows: u32,

@@ -20,8 +20,8 @@ use crate::{
 
 pub use camera::View;
 
+use crate::parallel::*;
 use camera::Camera;
-use rayon::prelude::*;
 use splat::{NOTHING, Raster};
 
 /// Pixels along each side that are averaged into one, which smooths edges.

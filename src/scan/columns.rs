@@ -58,7 +58,7 @@ pub(crate) trait Rows {
     fn len(&self) -> usize;
 
     /// Hands out the row and the value of every point in a slot, if they have that.
-    fn each(&self, slot: usize, put: impl FnMut(usize, f64));
+    fn each(&self, slot: usize, put: &mut dyn FnMut(usize, f64));
 }
 
 /// A class id; -1 where there is no number.
@@ -101,11 +101,11 @@ impl Columns {
     }
 
     /// Takes many points at once, column by column.
-    pub(crate) fn extend(&mut self, rows: &impl Rows) {
-        fn fill<T>(column: &mut [T], rows: &impl Rows, slot: usize, set: impl Fn(&mut T, f64)) {
+    pub(crate) fn extend(&mut self, rows: &dyn Rows) {
+        fn fill<T>(column: &mut [T], rows: &dyn Rows, slot: usize, set: impl Fn(&mut T, f64)) {
             let start = column.len() - rows.len();
             let new = &mut column[start..];
-            rows.each(slot, |row, value| set(&mut new[row], value));
+            rows.each(slot, &mut |row, value| set(&mut new[row], value));
         }
         let more = rows.len();
         if self.has_doubles {

@@ -1,6 +1,6 @@
 //! What tends to be wrong with scans, looked for in every one.
 
-use rayon::slice::ParallelSliceMut;
+use crate::parallel::*;
 
 use super::PointCloud;
 use super::description::Description;

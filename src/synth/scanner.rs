@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::parallel::*;
 use glam::Vec3;
-use rayon::prelude::*;
 
 use super::Domain;
 use super::dice::Dice;

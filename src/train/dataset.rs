@@ -4,8 +4,8 @@ use super::{
     LabelledScan,
     labelled_scan::{name_of, refused},
 };
+use crate::parallel::*;
 use crate::{Error, LabelSet, Result, scan};
-use rayon::prelude::*;
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -287,7 +287,7 @@ impl State {
         let taught = Loaded { segmenter, name, bytes, adapter, learned: Some(learned) };
         self.before = self.model.replace(taught).map(|before| (before, self.segmentation.take()));
         let quiet = |progress: Progress<'_>| report(progress.stage, 1.0, None);
-        let found = self.segment(lesson.grid_size, &quiet).await?;
+        let found = self.segment(lesson.grid_size, false, &quiet).await?;
         let fields =
             json!({"steps": losses.len(), "seconds": seconds, "losses": losses, "labels": labels_json(&labels)});
         Ok(answer::with_columns(&fields, [("segmentation", found)]))

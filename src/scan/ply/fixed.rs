@@ -57,7 +57,7 @@ struct InBytes<'a> {
 
 impl InBytes<'_> {
     /// Hands out the value of `N` bytes at `offset` of every row.
-    fn values<const N: usize>(&self, offset: usize, value: impl Fn([u8; N]) -> f64, put: &mut impl FnMut(usize, f64)) {
+    fn values<const N: usize>(&self, offset: usize, value: impl Fn([u8; N]) -> f64, put: &mut dyn FnMut(usize, f64)) {
         for (index, row) in self.bytes.chunks_exact(self.layout.stride).enumerate() {
             let mut bytes = [0; N];
             bytes.copy_from_slice(&row[offset..offset + N]);
@@ -74,9 +74,9 @@ impl Rows for InBytes<'_> {
         self.bytes.len() / self.layout.stride
     }
 
-    fn each(&self, slot: usize, mut put: impl FnMut(usize, f64)) {
+    fn each(&self, slot: usize, put: &mut dyn FnMut(usize, f64)) {
         let Some(Field { offset, scalar }) = &self.layout.fields[slot] else { return };
-        let (at, put) = (*offset, &mut put);
+        let at = *offset;
         match scalar {
             ScalarType::Char => self.values(at, |bytes| f64::from(i8::from_le_bytes(bytes)), put),
             ScalarType::UChar => self.values(at, |bytes| f64::from(u8::from_le_bytes(bytes)), put),
