@@ -119,15 +119,17 @@ mod tests {
         let [las, laz] = [of_las.0, of_laz.0].map(|bytes| read_bytes(Path::new("a.las"), bytes).unwrap());
         assert_eq!(las.cloud, laz.cloud);
         assert_eq!(las.cloud.labels, Some(vec![1, 20]));
+        assert_eq!(las.cloud.normals, Some(vec![[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]));
         let properties = laz.describe().properties.join(" ");
-        let expected = "x:int y:int z:int red:ushort green:ushort blue:ushort label:int intensity:ushort \
-            classification:uchar confidence:float nx:float ny:float nz:float view_id:ushort";
+        let expected = "x:int y:int z:int red:ushort green:ushort blue:ushort nx:float ny:float nz:float label:int \
+            intensity:ushort classification:uchar view_id:ushort";
         assert_eq!(properties, expected);
         assert!(laz.describe().format.starts_with("laz 1.4, point format 7"));
         let values = laz.values();
         let named = |name: &str| &values.iter().find(|value| value.column.name == name).unwrap().column;
         assert_eq!([named("view_id").value(0), named("view_id").value(1)], [7.0, 65_535.0]);
         assert_eq!([named("intensity").value(0), named("nx").value(1)], [32_768.0, 1.0]);
+        assert_eq!(named("z").value(1), 0.25);
         assert_eq!([named("classification").value(0), named("classification").value(1)], [2.0, 84.0]);
     }
 

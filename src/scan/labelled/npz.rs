@@ -56,7 +56,7 @@ fn array(
     shape: &[usize],
     numbers: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let (mut entry, settings) = archive.new_file(&format!("{name}.npy")).start().map_err(io::Error::other)?;
+    let (mut entry, settings) = archive.new_file(format!("{name}.npy")).start().map_err(io::Error::other)?;
     let mut writer = settings.wrap(io::BufWriter::new(&mut entry));
     writer.write_all(&header(descr, shape))?;
     numbers(&mut writer)?;

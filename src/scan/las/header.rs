@@ -79,7 +79,7 @@ impl Head {
             match (user, record.record_id) {
                 (b"laszip encoded", 22_204) => self.laszip = Some(record.data),
                 (user, RECORD) if user == SPECIFICATION.as_bytes() => {
-                    self.extras = extras(&record.data, self.format, self.record)
+                    self.extras = extras(&record.data, self.format, self.record);
                 }
                 _ => {}
             }

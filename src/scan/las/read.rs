@@ -7,7 +7,7 @@ use las::{PointData, PointDataBuilder, Transform, Vector};
 use super::chunks;
 use super::header::{Extra, Head};
 use crate::scan::PointCloud;
-use crate::scan::columns::{COLOR, ColorKind, Columns, LABEL, POSITION, SLOTS};
+use crate::scan::columns::{COLOR, ColorKind, Columns, LABEL, NORMAL, POSITION, SLOTS, slots_of};
 use crate::scan::description::{Contents, NormalSource};
 use crate::scan::kept::{Kept, keep};
 use crate::scan::scalar::Scalar;
@@ -21,7 +21,7 @@ const LABEL_NAME: &str = "label";
 /// Reads a LAS or LAZ file; `path` names it in errors.
 ///
 /// The class of a point is kept as `classification` and is no label: the specification's codes are no ids of a label set.
-/// Labels come from an extra dimension `label`.
+/// Labels come from an extra dimension `label`, normals from `nx`, `ny` and `nz`.
 pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<(PointCloud, Contents, Vec<Kept>)> {
     let source = Source { path, bytes };
     let head = Head::parse(&source)?;
@@ -68,6 +68,19 @@ fn labels(head: &Head) -> Option<&Extra> {
     head.extras.iter().find(|extra| extra.name == LABEL_NAME && !extra.scalar.is_float())
 }
 
+/// The normal of every point, if it has one: extra dimensions with the usual names.
+fn normals(head: &Head) -> Option<[&Extra; 3]> {
+    let slots = slots_of(&head.extras.iter().map(|extra| extra.name.as_str()).collect::<Vec<_>>());
+    let of = |slot: usize| slots[slot].map(|place| &head.extras[place]).filter(|extra| extra.scalar.is_float());
+    Some([of(NORMAL)?, of(NORMAL + 1)?, of(NORMAL + 2)?])
+}
+
+/// The extra dimensions that a cloud has no column for.
+fn others(head: &Head) -> impl Iterator<Item = &Extra> {
+    let normals = normals(head).map(|normals| normals.map(|extra| extra.offset));
+    head.extras.iter().filter(move |extra| !normals.is_some_and(|offsets| offsets.contains(&extra.offset)))
+}
+
 /// The value of an extra dimension for every point.
 fn values<'a>(points: &'a PointData, extra: &Extra) -> impl Iterator<Item = f64> + use<'a> {
     let (scalar, offset) = (extra.scalar, extra.offset);
@@ -84,10 +97,12 @@ fn cloud(points: &PointData, head: &Head, warnings: &mut Vec<Warning>) -> Result
         warnings.push(Warning::new("colors-zero", "all colours are zero: they are taken as missing", ""));
     }
     has[LABEL] = labels(head).is_some();
+    has[NORMAL..NORMAL + 3].fill(normals(head).is_some());
     let mut columns = Columns::new(has, true, ColorKind::Wide);
     let mut row = [0.0; SLOTS];
     let mut colors = colors;
     let mut labels = labels(head).map(|extra| values(points, extra));
+    let mut normals = normals(head).map(|extras| extras.map(|extra| values(points, extra)));
     for ((x, y), z) in points.x().zip(points.y()).zip(points.z()) {
         row[POSITION..POSITION + 3].copy_from_slice(&[x, y, z]);
         if let Some((red, green, blue)) = colors.as_mut().and_then(Iterator::next) {
@@ -95,6 +110,9 @@ fn cloud(points: &PointData, head: &Head, warnings: &mut Vec<Warning>) -> Result
         }
         if let Some(label) = labels.as_mut().and_then(Iterator::next) {
             row[LABEL] = label;
+        }
+        for (axis, values) in normals.iter_mut().flatten().enumerate() {
+            row[NORMAL + axis] = values.next().unwrap_or(f64::NAN);
         }
         columns.push(&row);
     }
@@ -104,7 +122,7 @@ fn cloud(points: &PointData, head: &Head, warnings: &mut Vec<Warning>) -> Result
 /// What else is known of the points: those of these values that are not zero throughout, and the extra dimensions.
 fn kept(points: &PointData, head: &Head) -> Vec<Kept> {
     let own = [("intensity", Scalar::U16), ("classification", Scalar::U8), ("gps_time", Scalar::F64)];
-    let extras = head.extras.iter().map(|extra| (extra.name.as_str(), extra.scalar));
+    let extras = others(head).map(|extra| (extra.name.as_str(), extra.scalar));
     let mut columns = keep(own.into_iter().chain(extras));
     let mut fill = |place: usize, values: &mut dyn Iterator<Item = f64>| {
         if let Some(column) = &mut columns[place] {
@@ -116,7 +134,7 @@ fn kept(points: &PointData, head: &Head) -> Vec<Kept> {
     if let Some(mut times) = points.gps_time() {
         fill(2, &mut times);
     }
-    for (place, extra) in (own.len()..).zip(&head.extras) {
+    for (place, extra) in (own.len()..).zip(others(head)) {
         fill(place, &mut values(points, extra));
     }
     let is_own = |place| place < own.len();
@@ -133,14 +151,21 @@ fn contents(head: &Head, kept: &[Kept], warnings: Vec<Warning>) -> Contents {
     let position = ["x", "y", "z"].map(|name| format!("{name}:int")).into_iter();
     let colors = ["red", "green", "blue"].map(|name| format!("{name}:ushort")).into_iter();
     let label = labels(head).map(|extra| format!("{}:{}", extra.name, extra.scalar.ply_name()));
+    let normals = normals(head);
+    let normal = normals.into_iter().flatten().map(|extra| format!("{}:{}", extra.name, extra.scalar.ply_name()));
     let others = kept.iter().map(|column| format!("{}:{}", column.name, column.scalar.ply_name()));
     Contents {
         format: format!("{name} {}.{}, point format {}", version.major, version.minor, head.format_id),
-        properties: position.chain(colors.filter(|_| head.format.has_color)).chain(label).chain(others).collect(),
+        properties: position
+            .chain(colors.filter(|_| head.format.has_color))
+            .chain(normal)
+            .chain(label)
+            .chain(others)
+            .collect(),
         elements: vec![("point".to_owned(), head.points)],
         comments: Vec::new(),
         faces: 0,
-        normals: NormalSource::None,
+        normals: if normals.is_some() { NormalSource::File } else { NormalSource::None },
         warnings,
     }
 }
