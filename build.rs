@@ -93,6 +93,19 @@ pub fn generate(shaders: &Path, kernels: &Path) -> Result<String, String> {
     Ok(table)
 }
 
+/// The WGSL of every permutation as the table has it: `(kernel, permutation, source)`. For those who translate it.
+#[allow(dead_code, reason = "tests compile this script as a module")]
+pub fn sources(shaders: &Path) -> Result<Vec<(String, String, String)>, String> {
+    let mut sources = Vec::new();
+    for (kernel, variants) in read_permutations(&shaders.join("permutations"))? {
+        for Permutation { name, defines } in variants {
+            let source = preprocess::preprocess(shaders, &kernel, &defines)?;
+            sources.push((kernel.clone(), name, without_comments(&source)));
+        }
+    }
+    Ok(sources)
+}
+
 /// What a browser has to load of a shader: its lines without comments and indentation. They keep their numbers.
 fn without_comments(source: &str) -> String {
     // WGSL has no texts in which two slashes could stand, and block comments are refused.

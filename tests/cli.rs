@@ -44,6 +44,18 @@ fn help_names_the_commands_and_exit_codes() {
 }
 
 #[test]
+fn there_is_a_manual_page_for_the_program_and_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    run(&["man".as_ref(), folder.path().as_os_str()]).succeeds();
+    let pages = names(folder.path());
+    for page in ["pointtpa.1", "pointtpa-segment.1", "pointtpa-doctor.1"] {
+        assert!(pages.iter().any(|name| name == page), "{page} is none of {pages:?}");
+    }
+    let page = fs::read_to_string(folder.path().join("pointtpa-segment.1")).unwrap();
+    assert!(page.contains("Label every point of scans"), "{page}");
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_exits_with_2() {
     for arguments in [
         &["bogus"][..],

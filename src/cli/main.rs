@@ -17,6 +17,7 @@ mod info;
 mod init;
 mod inputs;
 mod interrupt;
+mod man;
 mod memory_size;
 mod opened;
 mod output;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Eval(command) => eval::run(&arguments.global, command),
         Command::Info(command) => info::run(&arguments.global, command),
         Command::Init(command) => init::run(&arguments.global, command),
+        Command::Man { folder } => man::run(folder),
         Command::Render(command) => render::run(&arguments.global, command),
         Command::Segment(command) => segment::run(&arguments.global, command),
         Command::Serve(command) => serve::run(&arguments.global, command),

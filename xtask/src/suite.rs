@@ -1,11 +1,11 @@
 //! The steps of `cargo xtask test`.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
 use crate::adapter;
-use crate::step::{cargo, root, run, succeeds};
+use crate::step::{cargo, root, run};
+use crate::toolchain::provide_component;
 
 /// What CI runs of the library and the program, in order, up to the first failure.
 pub(crate) fn run_all() -> Result<(), String> {
@@ -28,15 +28,6 @@ pub(crate) fn run_all() -> Result<(), String> {
     run("tests on the portable tier", cargo(&on_devices).env("POINTTPA_TIER", "portable"))?;
     println!("==> everything holds, after {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
-}
-
-/// A part of the Rust toolchain that minimal installations lack.
-fn provide_component(subcommand: &str, component: &str) -> Result<(), String> {
-    if succeeds(&mut cargo(&[subcommand, "--version"])) {
-        return Ok(());
-    }
-    println!("==> {component} is missing; installing it with rustup");
-    run(component, Command::new("rustup").args(["component", "add", component]).current_dir(root()))
 }
 
 /// The folder of recorded runs and scans that are too large for this repository, where there is one.

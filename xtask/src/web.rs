@@ -1,15 +1,16 @@
 //! `cargo xtask web`: the browser's module and the page around it, as static files in `web/dist/`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::step::{cargo, root, run};
+use crate::toolchain::provide_target;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds everything that the page loads.
 pub(crate) fn build() -> Result<(), String> {
-    provide_target()?;
+    provide_target(TARGET)?;
     // With --target the flags are not those of build scripts. Every browser with WebGPU has SIMD, and the others since 2021.
     let module = ["build", "--release", "--locked", "--target", TARGET];
     run("module", in_web(cargo(&module)).env("RUSTFLAGS", "-C target-feature=+simd128"))?;
@@ -40,15 +41,4 @@ pub(crate) fn npm(arguments: &[&str]) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.args(arguments).current_dir(folder());
     command
-}
-
-/// The compiler's target for browsers, from rustup where it is not there.
-fn provide_target() -> Result<(), String> {
-    let mut libraries = Command::new("rustc");
-    libraries.args(["--print", "target-libdir", "--target", TARGET]).current_dir(root());
-    let output = libraries.output().map_err(|error| format!("rustc: {error}"))?;
-    if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
-        return Ok(());
-    }
-    run("target for browsers", Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()))
 }
