@@ -80,7 +80,7 @@ def plan(scans, labelled):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(usage="%(prog)s [OPTIONS] SCANS LABELLED [-- OPTIONS OF SEGMENT]", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scans", type=Path, help="the folder of the scans")
     parser.add_argument("labelled", type=Path, help="the folder for the labelled scans")
     parser.add_argument("--program", default=shutil.which("pointtpa"), help="the program [default: the one in PATH]")
@@ -89,8 +89,8 @@ def main():
     parser.add_argument("--gpus", type=float, default=0, help="GPUs of a scan, 0.5 for two scans on one [default: 0]")
     parser.add_argument("--retries", type=int, default=3, help="how often a scan is tried again [default: 3]")
     parser.add_argument("--resume", action="store_true", help="skip scans whose labelled file is there already")
-    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="for `pointtpa segment`")
-    arguments = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, options = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     if not arguments.program or not Path(arguments.program).is_file():
         parser.error("there is no `pointtpa` in PATH: name it with --program")
     if not arguments.scans.is_dir():
@@ -98,6 +98,9 @@ def main():
     jobs = plan(arguments.scans, arguments.labelled)
     arguments.labelled.mkdir(parents=True, exist_ok=True)
 
+    # Ray tells of lost machines on standard output, which is for the results alone.
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     ray.init(address=arguments.address, log_to_driver=False)
     task = ray.remote(label).options(
         num_cpus=arguments.cpus,
@@ -109,13 +112,13 @@ def main():
 
     def tell(result):
         results.append(result)
-        print(json.dumps(result), flush=True)
+        print(json.dumps(result), file=lines, flush=True)
 
     for scan, output in jobs.items():
         if arguments.resume and os.path.isfile(output):
             tell({"file": scan, "output": output, "labelled_already": True})
         else:
-            pending[task.remote(program, scan, output, arguments.options, arguments.cpus)] = scan
+            pending[task.remote(program, scan, output, options, arguments.cpus)] = scan
     while pending:
         for done in ray.wait(list(pending))[0]:
             scan = pending.pop(done)
@@ -126,7 +129,9 @@ def main():
     failures = [result for result in results if "error" in result]
     print(f"{len(results) - len(failures)} of {len(results)} scans are labelled", file=sys.stderr)
     for failure in failures:
-        print(f"  {failure['file']}: {failure['error']}", file=sys.stderr)
+        # The program's messages name the scan.
+        place = "" if failure["file"] in failure["error"] else f"{failure['file']}: "
+        print(f"  {place}{failure['error']}", file=sys.stderr)
     sys.exit(bool(failures))
 
 
