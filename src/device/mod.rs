@@ -107,7 +107,10 @@ impl Device {
     /// One line for people: name, driver and tier, or the number of threads.
     pub fn description(&self) -> String {
         match self {
-            Self::Cpu(_) => format!("cpu, {} threads", crate::parallel::current_num_threads()),
+            Self::Cpu(_) => match crate::parallel::current_num_threads() {
+                1 => "cpu, 1 thread".to_owned(),
+                threads => format!("cpu, {threads} threads"),
+            },
             Self::Gpu(gpu) => {
                 let info = &gpu.info;
                 format!("{} ({:?}, {} {}), {} tier", info.name, info.backend, info.driver, info.driver_info, gpu.tier)
@@ -194,5 +197,20 @@ impl Device {
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Device;
+
+    #[test]
+    fn the_cpu_counts_its_threads_in_words() {
+        let described = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| Device::cpu().description())
+        };
+        assert_eq!(described(1), "cpu, 1 thread");
+        assert_eq!(described(2), "cpu, 2 threads");
     }
 }

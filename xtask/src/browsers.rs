@@ -19,7 +19,7 @@ const PROGRAMS: [(&str, &str, Option<&str>); 4] = [
 /// The oldest Node that builds the page.
 const NODE: (u32, u32) = (20, 19);
 
-/// Builds the page and tests it: with an engine that can be made to fail, with the real one on the CPU and on WebGPU.
+/// Builds the page and tests it: with an engine that can be made to fail, with the real one on the CPU, and on WebGPU in both browsers.
 ///
 /// Without Node, which not every Rust programmer has, it says so and is content, unless it is `required`.
 pub(crate) fn test(required: bool) -> Result<(), String> {
@@ -36,9 +36,10 @@ pub(crate) fn test(required: bool) -> Result<(), String> {
     run("page with a stand-in", &mut npm(&["run", "--silent", "build:fake"]))?;
     run("flows with the stand-in", &mut npm(&["run", "--silent", "test:fake"]))?;
     let program = root().join("target/debug/pointtpa");
-    run("flows in Chromium, on the CPU", npm(&["run", "--silent", "test"]).env("POINTTPA", program))?;
-    run("flows in Chromium, on SwiftShader", &mut npm(&["run", "--silent", "test:swiftshader"]))?;
-    run("flows in Firefox, on lavapipe", &mut npm(&["run", "--silent", "test:firefox"]))
+    let flows = |what, script| run(what, npm(&["run", "--silent", script]).env("POINTTPA", &program));
+    flows("flows in Chromium, on the CPU", "test")?;
+    flows("flows in Chromium, on SwiftShader", "test:swiftshader")?;
+    flows("flows in Firefox, on lavapipe", "test:firefox")
 }
 
 fn has_node() -> bool {

@@ -33,7 +33,24 @@ export async function visit(t, address, options = {}) {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
     return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
   };
-  return { context, downloaded, ...(await arrive(page, context, address)) };
+  return { context, downloaded, watchMainThread: () => watchMainThread(page), ...(await arrive(page, context, address)) };
+}
+
+/**
+ * Watches it until the answer is called, which says for how many milliseconds one task has kept it at most: `blocked` by the clock, and
+ * `computing` by its own, which stands still while the thread waits for a core.
+ */
+async function watchMainThread(page) {
+  const browser = page.context().browser();
+  await browser.startTracing(page, { categories: ['toplevel', '__metadata'] });
+  return async () => {
+    const { traceEvents: events } = JSON.parse(await browser.stopTracing());
+    const pages = new Set(events.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid }) => pid));
+    const tasks = events.filter(({ name, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && tid === pid && pages.has(pid));
+    if (tasks.length === 0) throw new Error('the trace has no task');
+    const [blocked, computing] = ['dur', 'tdur'].map((clock) => Math.max(...tasks.map((task) => task[clock] ?? 0)) / 1000);
+    return { blocked, computing };
+  };
 }
 
 export async function close() {

@@ -114,7 +114,7 @@ export class Engine {
   async segment({ gridSize }, progress) {
     const { name, count } = this.scan;
     const stages = ['voxelize', 'normals', 'pyramid', 'enc0', 'enc1', 'enc2', 'enc3', 'dec2', 'dec1', 'dec0', 'head', 'labels'];
-    const pause = name.includes('slow') ? 500 : 60;
+    const pause = name.includes('slow') ? 1000 : 60;
     for (const [i, stage] of stages.entries()) {
       progress(stage, i / stages.length);
       await wait(pause);

@@ -48,7 +48,29 @@ export async function visit(t, address, { webgpu = true } = {}) {
     }, `${button} downloads`);
     return { name, bytes: readFileSync(join(downloads, name)) };
   };
-  return { downloaded, ...(await arrive(page, page, address)) };
+  return { downloaded, watchMainThread: () => watchMainThread(page), ...(await arrive(page, page, address)) };
+}
+
+/**
+ * Watches it until the answer is called, which says for how many milliseconds it was `blocked` at most: between two calls of a timer,
+ * for Firefox does not tell of long tasks.
+ */
+async function watchMainThread(page) {
+  await page.evaluate(() => {
+    globalThis.longest = 0;
+    let last = performance.now();
+    globalThis.watch = setInterval(() => {
+      const now = performance.now();
+      globalThis.longest = Math.max(globalThis.longest, now - last);
+      last = now;
+    });
+  });
+  return async () => ({
+    blocked: await page.evaluate(() => {
+      clearInterval(globalThis.watch);
+      return globalThis.longest;
+    }),
+  });
 }
 
 export async function close() {

@@ -15,7 +15,6 @@ import { fileURLToPath } from 'node:url';
 import { accessible } from './accessible.mjs';
 import { agreement, labelsOf, nativeLabels, tally } from './labels_of.mjs';
 import { serveLosing } from './losing.mjs';
-import { watchMainThread } from './main_thread.mjs';
 import { copies, inMillimetres, POINTS, SCENE, SCENES } from './scans.mjs';
 import { compileShaders } from './shaders.mjs';
 import { serve } from './static_server.mjs';
@@ -23,14 +22,21 @@ import { appears, at, attribute, choose, counts, disappears, drop, label, opened
 
 const FAKE = process.argv.includes('--fake');
 const FOLDER = fileURLToPath(new URL(FAKE ? '../../node_modules/.fake-dist' : '../../dist', import.meta.url));
-const { visit: visitBy, close } = await import(process.env.BROWSER === 'firefox' ? './firefox.mjs' : './chromium.mjs');
+const FIREFOX = process.env.BROWSER === 'firefox';
+const { visit: visitBy, close } = await import(FIREFOX ? './firefox.mjs' : './chromium.mjs');
 /** WebGPU on an adapter that is a program; else what the page takes by itself, which is the CPU. */
 const SOFTWARE = process.env.DEVICE === 'software';
 /** Metres. Some thousand voxels in a scene: SwiftShader is hundreds of times slower than a GPU. Null for the model's own. */
 const VOXELS = SOFTWARE ? 0.3 : null;
-/** Milliseconds in which a cancel must free the page, and for which the page may be blocked at most. */
+/** Milliseconds in which a cancel must free the page. */
 const MOST_CANCEL = 250;
+/**
+ * Milliseconds for which the page's main thread may be blocked. SwiftShader takes every core, and its threads keep the page's from one
+ * for as long as it computes: on two busy cores tasks that computed for 0.3 to 3.4 ms took 235 to 318 ms. So there it is the time for which a
+ * task computes, and by the clock a second, for a page that waits for its GPU would wait for several while that compiles.
+ */
 const MOST_BLOCKED = 100;
+const MOST_BLOCKED_BY_SWIFTSHADER = 1000;
 
 let host;
 before(async () => (host = await serve(FOLDER)));
@@ -51,7 +57,7 @@ async function described(page) {
 }
 
 test('a scan is dropped, described, labelled, looked at and taken home', async (t) => {
-  const { page, complaints, requests, downloaded } = await visit(t);
+  const { page, complaints, requests, downloaded, watchMainThread } = await visit(t);
   await page.evaluate(async () => void (await navigator.serviceWorker.ready));
   await accessible(page, 'empty');
   await shot(page, 'empty-light');
@@ -64,10 +70,12 @@ test('a scan is dropped, described, labelled, looked at and taken home', async (
   await shot(page, 'described-light');
 
   const asked = requests.length;
-  const blocked = await watchMainThread(page);
+  const watched = await watchMainThread();
   await label(page);
-  const longest = await blocked();
-  assert.ok(longest <= MOST_BLOCKED, `blocked for ${longest} ms during the run`);
+  const { blocked, computing = blocked } = await watched();
+  t.diagnostic(`main thread: blocked for ${blocked} ms, computing for ${computing} ms`);
+  assert.ok(computing <= MOST_BLOCKED, `computing for ${computing} ms`);
+  assert.ok(blocked <= (FIREFOX || !SOFTWARE ? MOST_BLOCKED : MOST_BLOCKED_BY_SWIFTSHADER), `blocked for ${blocked} ms`);
   await said(page, /Labelled in/);
   await accessible(page, 'labelled');
   await shot(page, 'labelled-light');
@@ -189,9 +197,10 @@ test('a run can be cancelled in the middle, and started again', async (t) => {
   const took = await page.evaluate(async () => {
     const start = performance.now();
     document.querySelector('#job-cancel').click();
-    while (document.body.dataset.state !== 'described') await new Promise((resolve) => setTimeout(resolve));
+    while (document.body.dataset.state === 'running') await new Promise((resolve) => setTimeout(resolve));
     return performance.now() - start;
   });
+  assert.equal(await attribute(page, 'body', 'data-state'), 'described');
   assert.ok(took < MOST_CANCEL, `cancelled in ${took} ms`);
   await described(page);
   await label(page);
