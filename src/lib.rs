@@ -63,7 +63,7 @@ pub use device::Device;
 pub use error::{Error, Result};
 pub use model::{Model, weights::ModelFile};
 pub use scan::{LabelSet, PointCloud};
-pub use segmenter::{Details, LabelsOnDevice, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
+pub use segmenter::{Details, Estimate, LabelsOnDevice, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
 #[cfg(feature = "train")]
 pub use train::Trainer;
 /// The version of `wgpu` that [`Device::from_wgpu`] takes a device of.

@@ -12,7 +12,7 @@ mod tiles;
 
 pub use details::Details;
 pub use on_device::LabelsOnDevice;
-pub use tiles::Tiles;
+pub use tiles::{Estimate, Tiles};
 
 use run::Run;
 

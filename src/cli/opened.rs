@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use pointtpa::scan::{self, Blocks, Description, Placed, Scan, Streamed, Up};
-use pointtpa::{Error, SegmentOptions, Segmentation, Segmenter, Tiles};
+use pointtpa::{Error, Estimate, SegmentOptions, Segmentation, Segmenter, Tiles};
 
 use super::arguments::Tiling;
-use super::memory_size::MemorySize;
+use super::memory_size::{MemorySize, spoken};
 use super::output::is_stdout;
+use super::screen;
 
 /// Bytes in memory per byte of a file that is read whole: itself, the columns of its points, and what is made of them.
 const TIMES_FILE: u64 = 4;
@@ -84,7 +85,12 @@ impl Limits {
             Opened::Whole(scan) => {
                 let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
                 let scaled = scale.map(|factor| upright.as_ref().unwrap_or(&scan.cloud).scaled(factor));
-                segmenter.segment_blocking(scaled.as_ref().or(upright.as_ref()).unwrap_or(&scan.cloud), &options)
+                let cloud = scaled.as_ref().or(upright.as_ref()).unwrap_or(&scan.cloud);
+                if !options.tta && !screen::is_quiet() {
+                    let Estimate { voxels, bytes } = segmenter.estimate(cloud, &options)?;
+                    screen::say(&format!("{voxels} voxels, which take about {} beside the model", spoken(bytes)));
+                }
+                segmenter.segment_blocking(cloud, &options)
             }
             Opened::Streamed(scan) => {
                 let placed = Placed { scan: &**scan, up, scale: scale.unwrap_or(1.0) };

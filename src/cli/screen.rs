@@ -53,9 +53,14 @@ pub(crate) fn start_lines_with(text: &str) {
     START.set(text.to_owned());
 }
 
+/// Whether nothing is said but what went wrong.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Says something, unless `--quiet`.
 pub(crate) fn say(message: &str) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         line(message);
     }
 }

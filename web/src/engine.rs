@@ -237,7 +237,10 @@ impl State {
         };
         let options =
             SegmentOptions { grid_size, details: true, tiles, progress: Some(progress), ..SegmentOptions::default() };
-        let found = loaded.segmenter.segment(scan.cloud(), &options).await?;
+        let mut found = loaded.segmenter.segment(scan.cloud(), &options).await?;
+        if found.passes > 1 {
+            found.warnings.push(format!("The scan was labelled in {} tiles, one after the other.", found.passes));
+        }
         let voxels = found.voxels.max(1) as f64;
         // What a tile takes says nothing of a scan at once.
         let measured = (found.passes == 1).then(|| (found.peak_bytes as f64 - weights).max(0.0) / voxels);

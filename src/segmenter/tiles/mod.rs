@@ -48,6 +48,15 @@ pub enum Tiles {
     Edge(f64),
 }
 
+/// What a run will take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Voxels that the network will see.
+    pub voxels: usize,
+    /// Bytes of the device and of the host, about, beside the scan and the model.
+    pub bytes: u64,
+}
+
 /// What tiles share with their neighbours on every side, in metres, unless they are too narrow for it.
 const MARGIN: f64 = 1.5;
 /// The widest tile of a scene that has to be cut, for models that read coordinates: they learned from rooms.
@@ -185,6 +194,16 @@ impl Segmenter {
         load.points * BYTES_PER_POINT + load.voxels * per_voxel
     }
 
+    /// What a run over `cloud` at once would take; see [`Self::count_voxels`].
+    ///
+    /// # Errors
+    /// As [`Self::count_voxels`].
+    pub fn estimate(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<Estimate> {
+        let voxels = self.count_voxels(cloud, options.grid_size)?;
+        let load = Load { points: cloud.len() as u64, voxels: voxels as u64 };
+        Ok(Estimate { voxels, bytes: self.needs(load, options) })
+    }
+
     /// Goes over the scene twice: for its bounds, and for what lies where.
     fn survey(&self, scan: &dyn Blocks, run: &mut Run<'_>) -> Result<Plot> {
         self.check_features()?;
@@ -272,6 +291,11 @@ impl Segmenter {
     ) -> Result<Segmentation> {
         loop {
             let options = run.options;
+            if cut.layout.len() > 1 {
+                let metres = f64::from(cut.edge) * plot.lattice.size;
+                let whole = plot.columns.within(&plot.cells().map(|cells| 0..cells));
+                log::info!("{} voxels in {} tiles of about {metres:.1} m", whole.voxels, cut.layout.len());
+            }
             let mut points = buckets(cut.layout.len())?;
             let found = self.label(scan, plot, &cut.layout, &mut *points, run).await;
             match (found, cut.narrower) {

@@ -243,6 +243,17 @@ if (!FAKE) {
     }
   });
 
+  test('a scan too big for the memory there is is labelled in tiles', async (t) => {
+    const { page, downloaded, complaints } = await visit(t, 'memory=24M&sample=living_room');
+    await state(page, 'described');
+    assert.match(await text(page, '#problem'), /there are 0\.02 GB[^]*in tiles, one after the other/);
+    await label(page);
+    assert.match(await text(page, '#notices'), /labelled in \d+ tiles/);
+    const labels = labelsOf((await downloaded('#download-ply')).bytes);
+    assert.ok(labels.every((label) => label >= 0));
+    assert.deepEqual(complaints, []);
+  });
+
   test('a scan too big for the memory there is is offered coarser voxels', async (t) => {
     // Hardly more than the weights take.
     const { page, complaints } = await visit(t, 'memory=14M&sample=living_room');
@@ -264,7 +275,7 @@ if (SOFTWARE) {
     await described(page);
     await label(page);
     assert.equal(losing.workers(), 2);
-    assert.match(await text(page, '#notices'), /Trying once more/);
+    assert.match(await text(page, '#notices'), /Trying once more, in smaller tiles[^]*in \d tiles/);
     assert.equal(await attribute(page, 'body', 'data-device'), 'software');
   });
 

@@ -231,6 +231,15 @@ if (!FAKE) {
 
 // These ask the fake engine for trouble by the name of the scan.
 if (FAKE) {
+  test('a lost GPU is tried once more in smaller tiles', async (t) => {
+    const { page } = await visit(t);
+    await openFile(page, 'lost-once.ply', SCENE);
+    await described(page);
+    await label(page);
+    assert.match(await text(page, '#notices'), /Trying once more, in smaller tiles[^]*in 4 tiles/);
+    assert.notEqual(await page.getAttribute('body', 'data-device'), 'cpu');
+  });
+
   test('a lost GPU is tried once more, then the CPU', async (t) => {
     const { page } = await visit(t);
     await openFile(page, 'lost-always.ply', SCENE);
