@@ -26,6 +26,7 @@ impl Tier {
     }
 
     /// Why a device has this tier, for people.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn reason(self) -> String {
         match (std::env::var("POINTTPA_TIER").ok(), self) {
             (Some(asked), _) if asked == self.to_string() => format!("POINTTPA_TIER={asked} asks for it"),
