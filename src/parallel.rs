@@ -2,13 +2,13 @@
 //! a sixth of the module that would never do anything is not there.
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use rayon::{current_num_threads, prelude::*};
+pub(crate) use rayon::{current_num_threads, prelude};
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use alone::*;
+pub(crate) use prelude::current_num_threads;
 
 #[cfg(target_arch = "wasm32")]
-mod alone {
+pub(crate) mod prelude {
     use std::slice::{Chunks, ChunksExact, ChunksExactMut, ChunksMut, Iter, IterMut, Windows};
 
     /// Threads that share the work.

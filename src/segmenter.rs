@@ -16,7 +16,7 @@ pub use tiles::{Estimate, Tiles};
 
 use run::Run;
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Device, Error, PointCloud, Result,
     device::Tensor,

@@ -47,10 +47,11 @@ fn scan(points: usize) -> String {
     }
     let mut text = format!("ply\nformat ascii 1.0\nelement vertex {points}\n");
     text += "property float x\nproperty float y\nproperty float z\nend_header\n";
-    for i in 0..points {
+    let point = |i: usize| {
         let (t, height) = (i as f64 * 0.1, i as f64 * 0.001);
-        text += &format!("{:.3} {:.3} {height:.3}\n", t.cos() * t * 0.02, t.sin() * t * 0.02);
-    }
+        format!("{:.3} {:.3} {height:.3}\n", t.cos() * t * 0.02, t.sin() * t * 0.02)
+    };
+    text.extend((0..points).map(point));
     text
 }
 

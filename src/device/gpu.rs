@@ -242,7 +242,7 @@ impl Gpu {
     /// milliseconds to tenths of a second, on one core.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn prepare(&self, variants: &[&'static Variant]) {
-        use crate::parallel::*;
+        use crate::parallel::prelude::*;
         use std::collections::BTreeMap;
 
         let entries = variants.iter().flat_map(|variant| variant.entries.iter().map(move |entry| (*variant, entry)));

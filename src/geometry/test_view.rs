@@ -9,7 +9,7 @@
 //! Source: Pointcept's `RandomRotateTargetAngle`, `RandomScale`, `RandomFlip` and `GridSample` in mode `test`. Its
 //! rotations make f64 coordinates of f32 ones, its mirror leaves them f32; both are followed to the bit.
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{Error, Result};
 
 /// Cells per axis: coordinates plus one must fit 16 bits.

@@ -3,7 +3,7 @@
 //! y becomes a tensor of its own: whoever holds a clone of what it was keeps that.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -4,7 +4,7 @@
 //! [`activation_backward`](super::activation_backward), and so it is applied to a copy.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for, math};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

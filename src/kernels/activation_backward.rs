@@ -6,7 +6,7 @@ use super::{
     activation::{CPU_ELEMENTS, FLOPS},
     ensure, groups_for,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

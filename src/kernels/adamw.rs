@@ -14,7 +14,7 @@
 //! that is there, so that no step waits for the host.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -1,7 +1,7 @@
 //! `add`: `out[i] = a[i] + b[i]`.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

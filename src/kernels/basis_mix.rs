@@ -13,7 +13,7 @@ use super::{
     product::Tiles,
     weight::Weight,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -5,7 +5,7 @@
 //! h is recomputed. A point's share of dgate is summed over its channels first, then the shares over the patch.
 
 use super::{Activation, ensure, groups_for, low_rank_delta::PatchOf, math::vectorised, segment_sum::segment_sum};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -4,7 +4,7 @@
 //! number of rows, and loses little to rounding.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for, math::vectorised};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

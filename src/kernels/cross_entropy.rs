@@ -11,7 +11,7 @@ use super::{
     loss::{Loss, check, class_of, softmax},
     weighted_mean::weighted_mean,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

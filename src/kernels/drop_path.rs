@@ -5,7 +5,7 @@
 //! for the backward pass, which is this kernel over dy, without the residual.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -4,7 +4,7 @@
 //! `x_c = (i mod 97) / 8 + c`. The chains are independent, which hides the latency of a step.
 
 use super::{ELEMENTS_PER_GROUP, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

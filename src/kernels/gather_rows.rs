@@ -4,7 +4,7 @@
 //! with logits, and writes features side by side ([`gather_columns`]).
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

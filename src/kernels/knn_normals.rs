@@ -17,7 +17,7 @@ use super::{
     expect::{self, Size::Any, Size::Is},
     neighbor_table::ABSENT,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

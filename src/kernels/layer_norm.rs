@@ -2,7 +2,7 @@
 //! channels, with the biased variance; every normalisation of the network has eps 1e-5.
 
 use super::{Activation, ensure, groups_for, math::vectorised};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -9,7 +9,7 @@ use super::{
     layer_norm::{CPU_ROWS, EPS, ROWS_PER_GROUP, sum},
     math::vectorised,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

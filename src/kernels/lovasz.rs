@@ -16,7 +16,7 @@ use super::{
     scan::scan,
     weighted_mean::weighted_mean,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -7,7 +7,7 @@ use super::{
     Activation, ELEMENTS_PER_GROUP, ensure, groups_for,
     linear::{Finish, finish_rows},
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -12,7 +12,7 @@ use super::{
     product::{add_products, store},
     weight_gradient,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -11,7 +11,7 @@ use super::{
     key64,
     serialize::MAX_DEPTH,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Error, Result,
     device::{

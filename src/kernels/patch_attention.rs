@@ -12,7 +12,7 @@ use super::{
     ensure,
     gather_rows::{gather_seen, gather_span},
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

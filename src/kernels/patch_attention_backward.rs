@@ -17,7 +17,7 @@ use super::{
     gather_rows::{gather_seen, gather_span},
     patch_attention::{MAX_GPU_HEAD_DIM, Window},
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -5,7 +5,7 @@
 //! product, and the rows may be anywhere, which is what a sparse convolution wants. Sums run over the inner dimension
 //! in order, so they depend neither on the number of threads nor on how rows are grouped.
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use pulp::{Arch, Simd, WithSimd};
 use std::{array, ops::Range};
 

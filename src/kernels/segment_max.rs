@@ -2,7 +2,7 @@
 //! `out[s, j] = max of x[members[r], j] over r in [starts[s], starts[s + 1])`.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

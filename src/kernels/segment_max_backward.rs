@@ -3,7 +3,7 @@
 //! `dx[members[r], j] = dy[s, j]` for the first r of segment s with `x[members[r], j] = out[s, j]`, and 0 elsewhere.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -4,7 +4,7 @@
 //! length) and the overlapping windows of `low_rank` (ranges, `divisor` = the points that are there).
 
 use super::{ensure, segment_sum::sum_rows};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -3,7 +3,7 @@
 //! contains r.
 
 use super::{ensure, groups_for, segment_mean::Segments};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

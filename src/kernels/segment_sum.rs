@@ -5,7 +5,7 @@
 //! from the columns it went to, of a part of `gather_columns`; also of what the points of a patch share.
 
 use super::{ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

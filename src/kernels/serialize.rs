@@ -10,7 +10,7 @@ use super::{
     expect::{self, Size::Any, Size::Is},
     key64,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Error, Result,
     device::{

@@ -2,7 +2,7 @@
 //! [`gather_columns`](super::gather_rows::gather_columns) that was taken as it is.
 
 use super::{ELEMENTS_PER_GROUP, ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -1,7 +1,7 @@
 //! `softmax`: `out[i, :] = softmax(x[i, :] · scale)`; the gate of `basis_mix` has scale 1/4.
 
 use super::{ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

@@ -2,7 +2,7 @@
 //! `dx[i, :] = scale · y[i, :] · (dy[i, :] - Σ_j y[i, j] dy[i, j])`, from its output y.
 
 use super::{ensure, groups_for};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

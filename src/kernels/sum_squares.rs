@@ -3,7 +3,7 @@
 //! Tensors `x_t` of any shapes → `[1]`: `Σ_t Σ_i x_t[i]²`. It stays on the device: [`super::adamw::Clip`] reads it there.
 
 use super::ensure;
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

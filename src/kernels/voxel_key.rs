@@ -8,7 +8,7 @@
 //! and the shader counts how many of these thresholds a coordinate reaches: exact, by integer comparisons alone.
 
 use super::expect::{self, Size::Any, Size::Is};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Error, Result,
     device::{

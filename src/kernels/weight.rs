@@ -1,7 +1,7 @@
 //! Weights, laid out once for the device that multiplies by them.
 
 use super::{ensure, product};
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{DType, Device, Tensor},

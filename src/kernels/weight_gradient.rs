@@ -8,7 +8,7 @@
 use super::{
     column_sum::column_sum, ensure, linear::whole_quads, neighbor_table::ABSENT, outer::OuterSum, subm_conv::OFFSETS,
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{
     Result,
     device::{

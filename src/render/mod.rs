@@ -20,7 +20,7 @@ use crate::{
 
 pub use camera::View;
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use camera::Camera;
 use splat::{NOTHING, Raster};
 

@@ -1,7 +1,7 @@
 //! Points as discs, the nearest one at every pixel.
 
 use super::camera::Camera;
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use std::collections::HashMap;
 
 /// A pixel without a point.

@@ -1,6 +1,6 @@
 //! What tends to be wrong with scans, looked for in every one.
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 
 use super::PointCloud;
 use super::description::Description;
@@ -128,11 +128,10 @@ mod tests {
     /// The codes of what is said of these points, `x y z nx ny nz` each.
     fn codes(rows: &[[f64; 6]], kind: &str) -> Vec<String> {
         let mut text = format!("ply\nformat ascii 1.0\nelement vertex {}\n", rows.len());
-        for name in ["x", "y", "z"] {
-            text += &format!("property {kind} {name}\n");
-        }
-        for name in ["nx", "ny", "nz"] {
-            text += &format!("property float {name}\n");
+        for (kind, name) in
+            ["x", "y", "z"].map(|name| (kind, name)).into_iter().chain(["nx", "ny", "nz"].map(|name| ("float", name)))
+        {
+            text.extend(["property ", kind, " ", name, "\n"]);
         }
         text += "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n";
         for row in rows {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 
 /// The probabilities and features of a scene's voxels, and the voxel of every point.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use glam::Vec3;
 
 use super::Domain;

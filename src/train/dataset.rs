@@ -4,7 +4,7 @@ use super::{
     LabelledScan,
     labelled_scan::{name_of, refused},
 };
-use crate::parallel::*;
+use crate::parallel::prelude::*;
 use crate::{Error, LabelSet, Result, scan};
 use std::{
     fs,

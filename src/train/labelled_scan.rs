@@ -7,7 +7,6 @@ use crate::{
         normals::{self, UP},
     },
     kernels::voxel_key::Lattice,
-    scan::Class,
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -182,7 +181,7 @@ fn check_labels(path: &Path, segment: &[i32], rows: &[usize], labels: &LabelSet)
 /// Refuses a file whose classes have other names than those of the set, where points carry them.
 #[cfg(not(target_arch = "wasm32"))]
 fn check_meanings(path: &Path, points: &[u64], classes: &LabelSet, labels: &LabelSet) -> Result<()> {
-    let same_id = |theirs: &Class| labels.class(i32::try_from(theirs.id).ok()?);
+    let same_id = |theirs: &crate::scan::Class| labels.class(i32::try_from(theirs.id).ok()?);
     for (theirs, ours) in classes.classes.iter().filter_map(|theirs| Some((theirs, same_id(theirs)?))) {
         let unnamed = ours.name == format!("class{}", ours.id);
         if theirs.name != ours.name && !unnamed && points[ours.id as usize] > 0 {

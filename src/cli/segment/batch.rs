@@ -134,10 +134,10 @@ impl Ledger {
         if !self.failures.is_empty() {
             let list: Vec<String> = self.failures.iter().map(|(path, _)| format!("\n  {}", path.display())).collect();
             let before = if message.is_empty() { "" } else { ". " };
-            message += &format!("{before}{} of {all} scans failed:{}", list.len(), list.concat());
+            message = format!("{message}{before}{} of {all} scans failed:{}", list.len(), list.concat());
         }
         if self.printed < all && !self.was_cancelled {
-            message += &format!("\n{} were not begun: `--resume` goes on with them", all - self.printed);
+            message = format!("{message}\n{} were not begun: `--resume` goes on with them", all - self.printed);
         }
         Err(Failure { code, message })
     }

@@ -13,6 +13,7 @@ mod table;
 pub(crate) use archive::{is_npz, read as read_archive};
 #[cfg(feature = "formats")]
 pub(crate) use array::has_points;
+#[cfg(feature = "formats")]
 pub(crate) use array::is_npy;
 #[cfg(test)]
 pub(crate) use folder::tests as folder_tests;
