@@ -166,7 +166,7 @@ pub(crate) struct Segment {
     pub(crate) up: Option<Up>,
 
     /// What makes metres of the scan's coordinates: 0.001 for millimetres. Only what the model sees is scaled
-    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    #[arg(long, value_name = "FACTOR", value_parser = factor, allow_negative_numbers = true)]
     pub(crate) scale: Option<f64>,
 
     /// Look at the scan from 13 views and add up what the model says of each: more accurate, and slower by 13 times the

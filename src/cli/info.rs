@@ -28,13 +28,11 @@ pub(crate) fn run(global: &Global, command: &Info) -> Outcome {
 }
 
 fn from_file(path: &Path) -> Outcome<(String, Value)> {
-    if path.is_dir() {
-        return Err(about_a_folder(path));
-    }
     let read = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let mut start = Vec::new();
     if path.is_dir() {
-        return Ok(about_scan(&scan::read(path)?));
+        // A folder of arrays is one scan.
+        return if scan::is_scan(path)? { Ok(about_scan(&scan::read(path)?)) } else { Err(about_a_folder(path)) };
     }
     File::open(path).and_then(|file| file.take(STARTING_BYTES).read_to_end(&mut start)).map_err(read)?;
     // A damaged model file is still best described by the reader of model files.

@@ -19,7 +19,7 @@ use self::batch::{Task, already_labelled};
 use self::room::Room;
 use super::arguments::{Features, Global, Segment, Tiling};
 use super::exit::{Failure, Outcome};
-use super::inputs::{Job, Jobs, format_of, of_scan, plan};
+use super::inputs::{Job, Jobs, check_there, format_of, of_scan, plan};
 use super::opened::{Limits, Opened};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
@@ -49,6 +49,8 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
         let tasks: Vec<Task> = jobs.into_iter().map(|job| Task { is_done: is_done(&job), job }).collect();
         return run.batch(&tasks);
     }
+    // One of several is told in its turn.
+    jobs.iter().try_for_each(|job| check_there(&job.input))?;
     jobs.iter().try_for_each(|job| match is_done(job) {
         true if global.json => results::print_json(&already_labelled(job)),
         true => Ok(()),
