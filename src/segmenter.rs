@@ -120,7 +120,7 @@ impl Segmenter {
             return self.segment_views(cloud, options).await;
         }
         match (self.segment_at_once(cloud, options).await, options.tiles) {
-            (Err(Error::OutOfMemory { .. }), Tiles::Within(bytes)) => self.segment_smaller(cloud, bytes, options).await,
+            (Err(Error::OutOfMemory { .. }), Tiles::Within(_)) => self.segment_smaller(cloud, options).await,
             (found, _) => found,
         }
     }
@@ -137,7 +137,8 @@ impl Segmenter {
         self.model.device().reset_peak();
         let (finite, positions) = self.finite(cloud, run)?;
         let lattice = Lattice::covering(&positions, self.grid_size(run.options))?;
-        let seen = self.look(cloud, &finite, positions, lattice, run).await?;
+        let has_normals = cloud.normals.as_ref().is_some_and(|own| own.iter().any(normals::is_usable));
+        let seen = self.look(cloud, &finite, positions, lattice, has_normals, run).await?;
         let (cell_of_point, voxels) = (seen.cell_of_point.clone(), seen.voxels);
         let (logits, read_by_head) = self.forward(&seen, run)?;
         drop(seen);
@@ -204,13 +205,15 @@ impl Segmenter {
     }
 
     /// What the network sees of the points `finite` of a cloud, which are at `positions`: voxels of the lattice, features,
-    /// pyramid. The points may be a part of the scene that the lattice covers.
+    /// pyramid. The points may be a part of the scene that the lattice covers, in which some normals say something if it
+    /// `has_normals`.
     async fn look(
         &self,
         cloud: &PointCloud,
         finite: &[u32],
         positions: Vec<[f32; 3]>,
         lattice: Lattice,
+        has_normals: bool,
         run: &mut Run<'_>,
     ) -> Result<Seen> {
         let device = self.model.device();
@@ -219,7 +222,7 @@ impl Segmenter {
         run.finish("voxelize");
 
         let representatives: Vec<usize> = first.iter().map(|i| finite[*i as usize] as usize).collect();
-        let normals = match self.own_normals(cloud, &representatives, run) {
+        let normals = match self.own_normals(cloud, &representatives, has_normals, run) {
             Wanted::Given(normals) => Some(normals),
             Wanted::Missing => Some(self.estimated_normals(&voxels, run).await?),
             Wanted::Unread => None,
@@ -292,18 +295,15 @@ impl Segmenter {
     }
 
     /// The scan's own normals of `points`.
-    fn own_normals(&self, cloud: &PointCloud, points: &[usize], run: &mut Run<'_>) -> Wanted {
+    fn own_normals(&self, cloud: &PointCloud, points: &[usize], has_normals: bool, run: &mut Run<'_>) -> Wanted {
         if !self.model.info().features.contains(&Feature::Normal) {
             return Wanted::Unread;
         }
-        let Some(own) = cloud.normals.as_ref().filter(|own| own.iter().any(normals::is_usable)) else {
+        let Some(own) = cloud.normals.as_ref().filter(|_| has_normals) else {
             return Wanted::Missing;
         };
         let unusable = points.iter().filter(|i| !normals::is_usable(&own[**i])).count();
-        if unusable > 0 {
-            let what = if run.options.tta { "points" } else { "voxels" };
-            run.warn(format!("{unusable} {what} have a normal of zero or NaN; up is used instead"));
-        }
+        run.unusable_normals += unusable;
         let of = |i: &usize| if normals::is_usable(&own[*i]) { own[*i] } else { UP };
         Wanted::Given(points.iter().map(of).collect())
     }

@@ -144,3 +144,39 @@ fn a_file_that_was_cut_short_is_refused() {
     assert!(error.contains("end_header"), "{error}");
     assert!(Streamed::open(&folder.path().join("none.ply")).is_err());
 }
+
+#[test]
+fn long_headers_are_read_to_their_end_and_no_farther() {
+    let folder = tempfile::tempdir().unwrap();
+    let xyz = "property float x\nproperty float y\nproperty float z\n";
+    let around = |padding: usize| {
+        let comment = "-".repeat(padding);
+        format!("ply\nformat binary_little_endian 1.0\ncomment {comment}\nelement vertex 2\n{xyz}end_header")
+    };
+    let short = around(0).len();
+    // The header's last word ends just before, at and behind the end of what is read at first, and far behind it.
+    for length in [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 17, 200_000] {
+        let mut bytes = around(length - short).into_bytes();
+        assert_eq!(bytes.len(), length);
+        bytes.push(b'\n');
+        bytes.extend([1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0].iter().flat_map(|value| value.to_le_bytes()));
+        let path = folder.path().join(format!("{length}.ply"));
+        fs::write(&path, &bytes).unwrap();
+        let cloud = gathered(&Streamed::open(&path).unwrap().unwrap());
+        assert_eq!(cloud.positions, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "{length}");
+        fs::write(&path, &bytes[..length]).unwrap();
+        assert!(Streamed::open(&path).is_err(), "{length}: no points");
+    }
+}
+
+#[test]
+fn a_file_that_changes_between_two_looks_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, false, 700, "float");
+    let streamed = Streamed::open(&path).unwrap().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend(b"more");
+    fs::write(&path, bytes).unwrap();
+    let error = streamed.visit(&mut |_, _| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("changed while it was being read"), "{error}");
+}

@@ -120,13 +120,17 @@ fn tiles_are_as_many_as_the_memory_asks_for_and_stay_within_it() {
     let needed = at_once.peak_bytes - weights;
     for share in [1.5, 3.0] {
         let bytes = (needed as f64 / share) as u64;
-        let limited = segmenter(weights + bytes);
-        let found = segment(&limited, &house, Tiles::Within(bytes)).unwrap();
+        // Nothing but the size of the tiles keeps this one within the limit.
+        let found = segment(&unlimited, &house, Tiles::Within(bytes)).unwrap();
         assert!(found.passes > 1 && found.peak_bytes <= weights + bytes, "{} passes", found.passes);
     }
     // What should have fit and does not is cut all the same, and once more; what cannot be cut small enough is an error.
     let limited = segmenter(weights + needed / 2);
     assert!(segment(&limited, &house, Tiles::Within(1 << 40)).unwrap().passes > 1);
+    let estimate = unlimited.estimate(&house, &SegmentOptions::default()).unwrap();
+    assert_eq!(estimate.voxels, at_once.voxels);
+    // Of the host's part nobody keeps a record; the device's is the larger one.
+    assert!((needed..4 * needed).contains(&estimate.bytes), "{} bytes estimated, {needed} taken", estimate.bytes);
     let tiny = segmenter(weights + (1 << 20));
     let error = segment(&tiny, &house, Tiles::Within(1 << 40)).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");

@@ -55,7 +55,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "auto|gpu|cpu|NAME", default_value = "auto", value_parser = device_choice)]
     pub(crate) device: DeviceChoice,
 
-    /// Most memory that tensors may take, for example 4G or 512M [default: no limit]
+    /// Most memory that tensors may take, for example 4G or 512M [default: no limit]; `segment` keeps the scan within it, too, or
+    /// else within what is free
     #[arg(long, global = true, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
 

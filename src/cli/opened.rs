@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) tiling: Tiling,
     /// Bytes for everything.
     pub(crate) memory: u64,
+    /// Scans that share them.
+    jobs: usize,
 }
 
 /// A scan as it is held.
@@ -37,9 +39,15 @@ pub(crate) enum Opened {
 
 impl Limits {
     /// As `--tiles` and `--memory` say; without `--memory`, what is free.
-    pub(crate) fn of(tiling: Tiling, memory: Option<MemorySize>) -> Self {
+    pub(crate) fn of(tiling: Tiling, memory: Option<MemorySize>, jobs: usize) -> Self {
         let memory = memory.map_or_else(available, |size| size.0);
-        Self { tiling, memory }
+        Self { tiling, memory, jobs }
+    }
+
+    /// Whether a scan may take more than its share, so that it has to be labelled alone. How it is labelled does not depend on
+    /// that: it would be the same beside others, if there were memory for all.
+    pub(crate) fn is_large(self, scan: &Opened, segmenter: &Segmenter, options: &SegmentOptions<'_>) -> bool {
+        self.jobs > 1 && segmenter.at_most(scan.len(), options) > self.memory / self.jobs as u64
     }
 
     /// Opens a scan: it is read whole if there is room for it, or if it has to be.
@@ -68,17 +76,17 @@ impl Limits {
         }
     }
 
-    /// Labels a scan turned so that `up` is up, and scaled to metres. Points that wait for their tile do so in `folder`.
+    /// Labels a scan turned so that `up` is up, and scaled to metres, by a model that takes so many bytes itself. Points that wait for their tile do so in `folder`.
     pub(crate) fn segment(
         self,
         scan: &Opened,
         segmenter: &Segmenter,
         up: Up,
         scale: Option<f64>,
+        model: u64,
         folder: &Path,
         options: &SegmentOptions<'_>,
     ) -> Result<Segmentation, Error> {
-        let model = segmenter.model().device().memory().live;
         let tiles = if options.tta { Tiles::Off } else { self.tiles(scan, model) };
         let options = SegmentOptions { tiles, ..*options };
         match scan {
@@ -86,7 +94,7 @@ impl Limits {
                 let upright = (up != Up::default()).then(|| scan.cloud.upright(up));
                 let scaled = scale.map(|factor| upright.as_ref().unwrap_or(&scan.cloud).scaled(factor));
                 let cloud = scaled.as_ref().or(upright.as_ref()).unwrap_or(&scan.cloud);
-                if !options.tta && !screen::is_quiet() {
+                if matches!(tiles, Tiles::Within(_)) && !screen::is_quiet() {
                     let Estimate { voxels, bytes } = segmenter.estimate(cloud, &options)?;
                     screen::say(&format!("{voxels} voxels, which take about {} beside the model", spoken(bytes)));
                 }

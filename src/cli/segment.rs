@@ -13,7 +13,6 @@ use pointtpa::model::parameters::Role;
 use pointtpa::model::weights::{Feature, ModelFile};
 use pointtpa::scan::{ClassMap, Description, OutputFormat, Up, Warning};
 use pointtpa::{Device, Error, LabelSet, SegmentOptions, Segmentation, Segmenter};
-use serde_json::{Value, json};
 
 use self::batch::{Task, already_labelled};
 use self::room::Room;
@@ -25,6 +24,9 @@ use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
 pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
+    if command.tta && matches!(command.tiles, Tiling::Edge(_)) {
+        return Err(Failure::usage("`--tta` turns the whole scan, which `--tiles` cuts: leave one out"));
+    }
     let format = command.features.map_or(command.format, |features| Some(format_of_features(features)));
     let Jobs { mut jobs, folder } = plan(&command.inputs, &command.output, format)?;
     let file = choice::adapted_model(command.model.as_deref(), command.adapter.as_deref())?;
@@ -43,7 +45,7 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
     if done > 0 {
         screen::say(&format!("{done} of {} scans are labelled already", jobs.len()));
     }
-    let limits = Limits::of(command.tiles, global.memory);
+    let limits = Limits::of(command.tiles, global.memory, command.jobs);
     let run = Run { global, command, file, limits, map, engine: Mutex::default() };
     if folder.is_some() {
         let tasks: Vec<Task> = jobs.into_iter().map(|job| Task { is_done: is_done(&job), job }).collect();
@@ -75,6 +77,8 @@ struct Run<'a> {
 
 struct Engine {
     device: Device,
+    /// Bytes of it that the model takes.
+    model: u64,
     segmenter: Segmenter,
     room: Room,
 }
@@ -84,7 +88,7 @@ impl Run<'_> {
         let summary = self.one(job).inspect_err(|failure| {
             if self.global.json && !output::is_stdout(&job.output) {
                 // A closed standard output is not what went wrong.
-                let _ = results::print_json(&failed(&job.input, failure));
+                let _ = results::print_json(&batch::failed(&job.input, failure));
             }
         })?;
         results::print_of(&job.output, self.global.json, &summary.text(), &summary.json())
@@ -110,14 +114,15 @@ impl Run<'_> {
             // Whoever says what the unit is need not be told.
             description.warnings.retain(|warning| !["millimetres", "extent"].contains(&warning.code.as_str()));
         }
-        self.advise_tiles(&mut description);
+        if matches!(scan, Opened::Whole(_)) {
+            self.advise_tiles(&mut description, up);
+        }
         for warning in &description.warnings {
             screen::say(&format!("warning: {warning}"));
         }
         let engine = self.engine()?;
         // Only what the model sees is turned and scaled; what is written lies as it lay.
-        let label = || self.label(job, &scan, &engine, up);
-        let mut segmentation = engine.room.compute(label).map_err(|error| of_scan(&job.input, error))?;
+        let mut segmentation = self.label(job, &scan, &engine, up).map_err(|error| of_scan(&job.input, error))?;
         if let Some(map) = &self.map {
             map.apply(&mut segmentation.labels, &mut segmentation.confidence);
         }
@@ -150,9 +155,11 @@ impl Run<'_> {
     }
 
     /// Says of a scan that is far wider than a room what may make its labels better.
-    fn advise_tiles(&self, description: &mut Description) {
-        let width = description.extent.map_or(0.0, |extent| extent[0].max(extent[1]));
-        let metres = description.units.as_ref().is_none_or(|units| units.answer == "metres");
+    fn advise_tiles(&self, description: &mut Description, up: Up) {
+        let extent = description.extent.unwrap_or_default().map(|metres| metres * self.command.scale.unwrap_or(1.0));
+        let extent = up.turned(extent);
+        let width = extent[0].abs().max(extent[1].abs());
+        let metres = self.command.scale.is_some() || description.units.as_ref().is_none_or(|u| u.answer == "metres");
         let reads_coordinates = self.file.info().features.contains(&Feature::Coord);
         if self.command.tiles == Tiling::Auto && !self.command.tta && metres && width > WIDE && reads_coordinates {
             let message = format!("the scan is {width:.0} m wide, and models learn from single rooms");
@@ -194,7 +201,8 @@ impl Run<'_> {
             ));
         }
         let room = Room::new(&device, self.command.jobs, self.global.memory.is_some());
-        Ok(Arc::clone(opened.insert(Arc::new(Engine { device, segmenter, room }))))
+        let model = device.memory().live;
+        Ok(Arc::clone(opened.insert(Arc::new(Engine { device, model, segmenter, room }))))
     }
 
     /// Labels the scan, with a bar of its points.
@@ -213,8 +221,13 @@ impl Run<'_> {
             cancel: Some(interrupt::flag()),
             ..Default::default()
         };
-        let folder = job.output.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-        let segmentation = self.limits.segment(scan, &engine.segmenter, up, self.command.scale, folder, &options);
+        // Beside the output, where there is room for it as well; no such place is beside a pipe or a device.
+        let is_file = !output::is_stdout(&job.output) && (job.output.is_file() || !job.output.exists());
+        let beside = job.output.parent().filter(|folder| is_file && folder.is_dir());
+        let (folder, scale) = (beside.unwrap_or(Path::new(".")), self.command.scale);
+        let is_large = self.limits.is_large(scan, &engine.segmenter, &options);
+        let label = || self.limits.segment(scan, &engine.segmenter, up, scale, engine.model, folder, &options);
+        let segmentation = engine.room.compute(is_large, label);
         bar.finish_and_clear();
         segmentation
     }
@@ -248,8 +261,4 @@ fn format_of_features(features: Features) -> OutputFormat {
         Features::Pca => OutputFormat::Ply,
         Features::Raw => OutputFormat::Npy,
     }
-}
-
-fn failed(input: &Path, failure: &Failure) -> Value {
-    json!({ "file": input.display().to_string(), "error": failure.message, "exit_code": failure.code })
 }

@@ -12,13 +12,22 @@ pub(super) struct Run<'a> {
     stages: Vec<(String, f64)>,
     pub(super) warnings: Vec<String>,
     since: Instant,
+    /// Points that stand for a voxel, or with views all of them, whose normal says nothing.
+    pub(super) unusable_normals: usize,
     /// The part of the run that steps are of, if they are of a part: its name, where it begins and where it ends.
     part: Option<(String, f64, f64)>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(options: &'a SegmentOptions<'a>) -> Self {
-        Self { options, stages: Vec::new(), warnings: Vec::new(), since: Instant::now(), part: None }
+        Self {
+            options,
+            stages: Vec::new(),
+            warnings: Vec::new(),
+            since: Instant::now(),
+            unusable_normals: 0,
+            part: None,
+        }
     }
 
     /// Says what comes next; an error if the caller asked to stop.
@@ -67,6 +76,10 @@ impl<'a> Run<'a> {
         if found.skipped > 0 {
             let warning = format!("{} points have no finite coordinates; they keep the label -1", found.skipped);
             self.warn(warning);
+        }
+        if self.unusable_normals > 0 {
+            let what = if self.options.tta { "points" } else { "voxels" };
+            self.warn(format!("{} {what} have a normal of zero or NaN; up is used instead", self.unusable_normals));
         }
         self.finish("labels");
         Segmentation { stages: self.stages, peak_bytes: device.memory().peak, warnings: self.warnings, ..found }

@@ -14,6 +14,7 @@ use crate::{
     PointCloud, Result,
     device::Tensor,
     geometry::{
+        normals::is_usable,
         pyramid::Pyramid,
         test_view::{Fragments, Placed, TestView},
         voxel::voxelize,
@@ -48,7 +49,8 @@ impl Segmenter {
         let (finite, positions) = self.finite(cloud, &run)?;
         let points: Vec<usize> = finite.iter().map(|i| *i as usize).collect();
         let grid_size = self.grid_size(options);
-        let normals = match self.own_normals(cloud, &points, &mut run) {
+        let has_normals = cloud.normals.as_ref().is_some_and(|own| own.iter().any(is_usable));
+        let normals = match self.own_normals(cloud, &points, has_normals, &mut run) {
             Wanted::Given(normals) => Some(normals),
             Wanted::Missing => {
                 let voxels = voxelize(device, &positions, grid_size).await?;

@@ -12,7 +12,7 @@ use pointtpa::model::write::write_model_to;
 use pointtpa::scan::{self, PointCloud, Scan, Up};
 use pointtpa::train::teach::LEARNS;
 use pointtpa::train::{Lesson, Teacher};
-use pointtpa::{Device, Error, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
+use pointtpa::{Device, Error, Estimate, LabelSet, Progress, SegmentOptions, Segmentation, Segmenter, Tiles};
 use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use web_time::Instant;
@@ -31,8 +31,8 @@ pub(crate) struct State {
     scan: Option<Opened>,
     /// Of the scan, by the model.
     segmentation: Option<Segmentation>,
-    /// Seconds and tensor bytes over the weights per voxel of the last run, for estimates.
-    pace: Option<Pace>,
+    /// Seconds per voxel of the last run, for estimates.
+    pace: Option<f64>,
     /// The most bytes that tensors may take.
     budget: f64,
     /// What the last lesson replaced.
@@ -62,17 +62,8 @@ struct Loaded {
     learned: Option<Vec<u8>>,
 }
 
-#[derive(Clone, Copy)]
-struct Pace {
-    seconds: f64,
-    bytes: f64,
-}
-
 /// One lesson is like another.
 const SEED: u64 = 0;
-/// Bytes of tensors per voxel and channel of the finest stage before a run has shown them: 34 to 38 were measured on the
-/// bundled model and the published ones, on CPU and GPU, and half as much again is for scans unlike those.
-const BYTES_PER_CHANNEL: f64 = 57.0;
 /// WebAssembly has 4 GiB of addresses, for the scan as well; and browsers end a tab whose GPU memory grows beyond that.
 const MOST_BYTES: f64 = 3e9;
 /// Metres; with coarser voxels a room is no room any more.
@@ -191,12 +182,11 @@ impl State {
             return Ok(json!({"voxels": 0, "memory": 0, "seconds": null, "problem": null, "fittingGridSize": null}));
         };
         let model = loaded.segmenter.model();
-        let finest = model.config().backbone.enc_channels.first().copied().unwrap_or(0);
-        let each = self.pace.map_or(BYTES_PER_CHANNEL * finest as f64, |pace| pace.bytes);
         let weights = 4.0 * count(model.config()) as f64;
         let needs = |grid_size: Option<f64>| -> Result<(usize, f64), Failure> {
-            let voxels = loaded.segmenter.count_voxels(scan.cloud(), grid_size)?;
-            Ok((voxels, weights + each * voxels as f64))
+            let options = SegmentOptions { grid_size, details: true, ..SegmentOptions::default() };
+            let Estimate { voxels, bytes } = loaded.segmenter.estimate(scan.cloud(), &options)?;
+            Ok((voxels, weights + bytes as f64))
         };
         let (voxels, memory) = needs(grid_size)?;
         let (mut problem, mut fitting) = (None, None);
@@ -213,14 +203,14 @@ impl State {
         Ok(json!({
             "voxels": voxels,
             "memory": memory,
-            "seconds": self.pace.map(|pace| pace.seconds * voxels as f64),
+            "seconds": self.pace.map(|seconds| seconds * voxels as f64),
             "problem": problem,
             "fittingGridSize": fitting,
         }))
     }
 
-    /// Labels the scan at once if that fits, else in tiles; with `smaller` in tiles of half its width, for a device that broke
-    /// off at more.
+    /// Labels the scan at once if that fits, else in tiles; with `smaller` in tiles that take a quarter of it, for a device that
+    /// broke off at more.
     pub(crate) async fn segment(
         &mut self,
         grid_size: Option<f64>,
@@ -230,22 +220,16 @@ impl State {
         let loaded = self.model.as_ref().ok_or_else(|| Failure::needs("Load a model"))?;
         let scan = self.scan.as_ref().ok_or_else(|| Failure::needs("Open a scan"))?;
         let weights = 4.0 * count(loaded.segmenter.model().config()) as f64;
-        let width = scan.cloud().bounds().map_or(0.0, |(low, high)| (high[0] - low[0]).max(high[1] - low[1]));
-        let tiles = match smaller {
-            true if width > 0.0 => Tiles::Edge(f64::from(width) / 2.0),
-            _ => Tiles::Within((self.budget - weights).max(0.0) as u64),
-        };
-        let options =
-            SegmentOptions { grid_size, details: true, tiles, progress: Some(progress), ..SegmentOptions::default() };
+        let within = (self.budget - weights).max(0.0) as u64;
+        let mut options = SegmentOptions { grid_size, details: true, progress: Some(progress), ..SegmentOptions::default() };
+        let most = if smaller { loaded.segmenter.estimate(scan.cloud(), &options)?.bytes.min(within) / 4 } else { within };
+        options.tiles = Tiles::Within(most);
         let mut found = loaded.segmenter.segment(scan.cloud(), &options).await?;
         if found.passes > 1 {
             found.warnings.push(format!("The scan was labelled in {} tiles, one after the other.", found.passes));
         }
         let voxels = found.voxels.max(1) as f64;
-        // What a tile takes says nothing of a scan at once.
-        let measured = (found.passes == 1).then(|| (found.peak_bytes as f64 - weights).max(0.0) / voxels);
-        let bytes = measured.or(self.pace.map(|pace| pace.bytes));
-        self.pace = bytes.map(|bytes| Pace { seconds: seconds(&found) / voxels, bytes });
+        self.pace = Some(seconds(&found) / voxels);
         let value = segmentation(&found);
         self.segmentation = Some(found);
         Ok(value)

@@ -144,6 +144,6 @@ impl Ledger {
 }
 
 /// What `--json` says of a scan that failed.
-fn failed(input: &Path, failure: &Failure) -> serde_json::Value {
+pub(super) fn failed(input: &Path, failure: &Failure) -> serde_json::Value {
     json!({"file": input.display().to_string(), "error": failure.message, "code": failure.code})
 }

@@ -18,9 +18,9 @@ impl Room {
         Self { lock: RwLock::new(()), is_shared: scans > 1 && !is_limited && matches!(device, Device::Cpu(_)) }
     }
 
-    /// Does `work` when there is room for it.
-    pub(super) fn compute<T>(&self, work: impl FnOnce() -> T) -> T {
-        if self.is_shared {
+    /// Does `work` when there is room for it, which large work needs for itself.
+    pub(super) fn compute<T>(&self, is_large: bool, work: impl FnOnce() -> T) -> T {
+        if self.is_shared && !is_large {
             let _beside_others = self.lock.read().unwrap_or_else(PoisonError::into_inner);
             return work();
         }
@@ -37,12 +37,12 @@ mod tests {
     use super::*;
 
     /// How many of three were at work at once, at most, if each waits a while for another.
-    fn together(room: &Room) -> usize {
+    fn together(room: &Room, is_large: bool) -> usize {
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    room.compute(|| {
+                    room.compute(is_large, || {
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         for _ in 0..100 {
                             if most.load(Ordering::SeqCst) > 1 {
@@ -59,8 +59,9 @@ mod tests {
     }
 
     #[test]
-    fn scans_are_computed_together_only_where_memory_has_no_limit() {
-        assert!(together(&Room::new(&Device::cpu(), 3, false)) > 1);
-        assert_eq!(together(&Room::new(&Device::cpu(), 3, true)), 1);
+    fn scans_are_computed_together_only_where_there_is_memory_for_it() {
+        assert!(together(&Room::new(&Device::cpu(), 3, false), false) > 1);
+        assert_eq!(together(&Room::new(&Device::cpu(), 3, false), true), 1);
+        assert_eq!(together(&Room::new(&Device::cpu(), 3, true), false), 1);
     }
 }

@@ -153,6 +153,11 @@ fn contents(
     }
 }
 
+/// Whether an element holds the faces of a mesh.
+fn is_faces(element: &Element) -> bool {
+    ["face", "faces", "tristrips"].iter().any(|name| element.name.eq_ignore_ascii_case(name))
+}
+
 /// Faces while they come in.
 #[derive(Debug, Default)]
 struct Faces {
@@ -165,7 +170,7 @@ struct Faces {
 impl Faces {
     /// The slots of a face element, its corners being asked for if they are `wanted`; `None` for other elements.
     fn slots(element: &Element, wanted: bool) -> Option<Vec<Slot>> {
-        if !["face", "faces", "tristrips"].iter().any(|name| element.name.eq_ignore_ascii_case(name)) {
+        if !is_faces(element) {
             return None;
         }
         let corners = element.properties.iter().position(|property| {

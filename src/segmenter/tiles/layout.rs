@@ -61,8 +61,9 @@ impl Layout {
 
 impl Axis {
     fn new(cells: u32, edge: u32, margin: u32) -> Self {
-        let blocks = u64::from(cells.div_ceil(BLOCK).max(1));
-        let tiles = (blocks * u64::from(BLOCK)).div_ceil(u64::from(edge.max(BLOCK)).max(1)).clamp(1, blocks);
+        // What is left over of the last block is part of the one before: a sliver would be a tile without a margin.
+        let blocks = u64::from((cells / BLOCK).max(1));
+        let tiles = u64::from(cells).div_ceil(u64::from(edge.max(BLOCK))).clamp(1, blocks);
         // Tiles of one size, to a block, rather than a sliver at the end.
         let mut cuts: Vec<u32> = (0..tiles).map(|i| (i * blocks / tiles) as u32 * BLOCK).collect();
         cuts.push(cells.max(1));
@@ -132,6 +133,7 @@ mod tests {
             let holding: Vec<usize> = (0..layout.len()).filter(holds).collect();
             prop_assert_eq!(&covering, &holding);
             prop_assert!(!covering.is_empty());
+            prop_assert!(layout.axes.iter().all(|axis| axis.margin >= margin.min(BLOCK / 2)));
             let weights: Vec<f32> = covering.iter().map(|tile| layout.weight(*tile, cell)).collect();
             prop_assert!(weights.iter().all(|weight| *weight > 0.0));
             prop_assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{:?}", weights);

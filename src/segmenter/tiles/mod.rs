@@ -25,7 +25,7 @@ use crate::{
     Error, PointCloud, Result,
     device::Tensor,
     extent::extent,
-    geometry::center_shift::shift_of,
+    geometry::{center_shift::shift_of, normals::is_usable},
     kernels::{softmax::softmax, voxel_key::Lattice},
     model::weights::Feature,
     scan::Blocks,
@@ -86,6 +86,8 @@ struct Plot {
     columns: Columns,
     /// Points without finite coordinates.
     skipped: usize,
+    /// Whether any point has a normal that says something: then no tile has them estimated.
+    normals: bool,
 }
 
 /// How it is cut.
@@ -101,6 +103,11 @@ impl Plot {
     /// Cells along x and y.
     fn cells(&self) -> [u32; 2] {
         [0, 1].map(|axis| self.lattice.last[axis] + 1)
+    }
+
+    /// What the whole scene holds.
+    fn whole(&self) -> Load {
+        self.columns.within(&self.cells().map(|cells| 0..cells))
     }
 
     /// Tiles of about so many cells along the edge.
@@ -132,13 +139,12 @@ impl Segmenter {
     pub(super) async fn segment_smaller(
         &self,
         cloud: &PointCloud,
-        bytes: u64,
         options: &SegmentOptions<'_>,
     ) -> Result<Segmentation> {
         log::warn!("the device has less memory than there should be: the scan is labelled in tiles");
         let mut run = Run::new(options);
         let plot = self.survey(cloud, &mut run)?;
-        let cut = self.cut(&plot, &SegmentOptions { tiles: Tiles::Within(bytes / 2), ..*options })?;
+        let cut = self.cut_within(&plot, self.needs(plot.whole(), options) / 2, options);
         self.label_in(cut, cloud, &plot, &|tiles| Ok(Box::new(Picked::new(cloud, tiles))), run).await
     }
 
@@ -176,8 +182,7 @@ impl Segmenter {
 
     /// Whether so many points fit the options' memory if every one is a voxel of its own.
     fn fits(&self, points: usize, options: &SegmentOptions<'_>) -> bool {
-        let points = points as u64;
-        matches!(options.tiles, Tiles::Within(bytes) if self.needs(Load { points, voxels: points }, options) <= bytes)
+        matches!(options.tiles, Tiles::Within(bytes) if self.at_most(points, options) <= bytes)
     }
 
     /// Whether where a point lies in its scene is something that the model looks at.
@@ -189,9 +194,19 @@ impl Segmenter {
     fn needs(&self, load: Load, options: &SegmentOptions<'_>) -> u64 {
         let config = self.model.config();
         let finest = config.backbone.enc_channels.first().copied().unwrap_or(0);
-        let row = config.num_classes + if options.details { config.backbone_out_channels } else { 0 };
-        let per_voxel = BYTES_PER_CHANNEL * finest as u64 + BYTES_PER_VALUE * row as u64;
+        let per_voxel = BYTES_PER_CHANNEL * finest as u64 + BYTES_PER_VALUE * self.row(options) as u64;
         load.points * BYTES_PER_POINT + load.voxels * per_voxel
+    }
+
+    /// Values that the host gets of a voxel.
+    fn row(&self, options: &SegmentOptions<'_>) -> usize {
+        let config = self.model.config();
+        config.num_classes + if options.details { config.backbone_out_channels } else { 0 }
+    }
+
+    /// Bytes that a run over so many points takes at most, beside the scan and the model: each may be a voxel of its own.
+    pub fn at_most(&self, points: usize, options: &SegmentOptions<'_>) -> u64 {
+        self.needs(Load { points: points as u64, voxels: points as u64 }, options)
     }
 
     /// What a run over `cloud` at once would take; see [`Self::count_voxels`].
@@ -214,10 +229,18 @@ impl Segmenter {
                 advice: "Leave one of the two out".into(),
             });
         }
+        if u32::try_from(scan.len()).is_err() {
+            return Err(Error::Argument {
+                what: "scan".into(),
+                problem: format!("it has {} points, and {} can be numbered", scan.len(), u32::MAX),
+                advice: "Cut it into several files".into(),
+            });
+        }
         run.step("survey", 0.0)?;
         let mut bounds: Option<([f32; 3], [f32; 3])> = None;
-        let mut finite = 0;
+        let (mut finite, mut normals) = (0, false);
         scan.visit(&mut |_, block| {
+            normals = normals || block.normals.as_ref().is_some_and(|own| own.iter().any(is_usable));
             let positions = block.positions.iter().copied().filter(|p| p.iter().all(|v| v.is_finite()));
             finite += positions.clone().count();
             let corners = extent(positions).into_iter().chain(bounds).flat_map(|(low, high)| [low, high]);
@@ -238,7 +261,7 @@ impl Segmenter {
             run.step("survey", SURVEYED / 2.0 * first as f64 / scan.len() as f64)
         })?;
         run.finish("survey");
-        Ok(Plot { shift, lattice, columns: survey.finish(), skipped: scan.len() - finite })
+        Ok(Plot { shift, lattice, columns: survey.finish(), skipped: scan.len() - finite, normals })
     }
 
     /// Tiles of the size that was asked for, or the largest that fit.
@@ -261,6 +284,9 @@ impl Segmenter {
     /// The largest tiles that take at most so many bytes; the narrowest if none do, because what they take is an estimate and
     /// the device will say.
     fn cut_within(&self, plot: &Plot, bytes: u64, options: &SegmentOptions<'_>) -> Cut {
+        // Details stay, of all tiles; while they grow, twice.
+        let kept = if options.details { 8 * self.row(options) as u64 * plot.whole().voxels } else { 0 };
+        let bytes = bytes.saturating_sub(kept);
         let needs = |layout: &Layout| {
             let loads = (0..layout.len()).map(|tile| plot.columns.within(&layout.cells(tile)));
             loads.map(|load| self.needs(load, options)).max().unwrap_or(0)
@@ -293,8 +319,7 @@ impl Segmenter {
             let options = run.options;
             if cut.layout.len() > 1 {
                 let metres = f64::from(cut.edge) * plot.lattice.size;
-                let whole = plot.columns.within(&plot.cells().map(|cells| 0..cells));
-                log::info!("{} voxels in {} tiles of about {metres:.1} m", whole.voxels, cut.layout.len());
+                log::info!("{} voxels in {} tiles of about {metres:.1} m", plot.whole().voxels, cut.layout.len());
             }
             let mut points = buckets(cut.layout.len())?;
             let found = self.label(scan, plot, &cut.layout, &mut *points, run).await;
@@ -368,7 +393,7 @@ impl Segmenter {
         run: &mut Run<'_>,
     ) -> Result<()> {
         let all: Vec<u32> = (0..points.len() as u32).collect();
-        let seen = self.look(cloud, &all, cloud.positions.clone(), plot.lattice, run).await?;
+        let seen = self.look(cloud, &all, cloud.positions.clone(), plot.lattice, plot.normals, run).await?;
         drop(all);
         let grid: Vec<i32> = seen.pyramid.stages[0].grid_coord.to_vec().await?;
         let voxel_of_point: Vec<u32> = seen.cell_of_point.to_vec().await?;

@@ -10,14 +10,19 @@ use std::path::{Path, PathBuf};
 use super::buckets::Buckets;
 use crate::{Error, PointCloud, Result};
 
-/// Points of a tile that are written at once.
+/// Points of a tile that are written at once, at most and at least.
 const BATCH: usize = 4096;
+const LEAST_BATCH: usize = 64;
+/// Points that wait for others of their tile, in all tiles together: some 160 MB.
+const WAITING: usize = 1 << 22;
 
 /// Tiles on disk.
 pub(super) struct Spilled {
     folder: PathBuf,
     file: File,
     tiles: Vec<Tile>,
+    /// Points of a tile that are written at once.
+    batch: usize,
     /// The columns of the scene, known with its first point.
     columns: Option<Columns>,
 }
@@ -58,8 +63,9 @@ impl Spilled {
             path: folder.to_owned(),
             source,
         })?;
+        let batch = (WAITING / tiles.max(1)).clamp(LEAST_BATCH, BATCH);
         let tiles = std::iter::repeat_with(Tile::default).take(tiles).collect();
-        Ok(Self { folder: folder.to_owned(), file, tiles, columns: None })
+        Ok(Self { folder: folder.to_owned(), file, tiles, batch, columns: None })
     }
 
     fn flush(&mut self, tile: usize) -> Result<()> {
@@ -84,13 +90,18 @@ fn failed(action: &'static str, folder: &Path, source: std::io::Error) -> Error 
 
 impl Buckets for Spilled {
     fn put(&mut self, tile: usize, point: u32, block: &PointCloud, row: usize) -> Result<()> {
-        self.columns.get_or_insert(Columns::of(block));
-        debug_assert!(self.columns == Some(Columns::of(block)), "blocks of one scan have the same columns");
+        if *self.columns.get_or_insert(Columns::of(block)) != Columns::of(block) {
+            return Err(Error::Argument {
+                what: "scan".into(),
+                problem: format!("the block with point {point} has other columns than the first"),
+                advice: "Give all blocks of a scan the same columns and the same origin".into(),
+            });
+        }
         let waiting = &mut self.tiles[tile];
         waiting.points.push(point);
         let columns = [Some(&block.positions), block.colors.as_ref(), block.normals.as_ref()];
         columns.into_iter().flatten().for_each(|column| waiting.rows.extend(column[row]));
-        if waiting.points.len() == BATCH { self.flush(tile) } else { Ok(()) }
+        if waiting.points.len() == self.batch { self.flush(tile) } else { Ok(()) }
     }
 
     fn take(&mut self, tile: usize) -> Result<(Vec<u32>, PointCloud)> {
@@ -116,7 +127,7 @@ impl Buckets for Spilled {
                 }
             }
         };
-        let (mut numbers, mut rows) = (vec![0u32; BATCH], vec![0f32; BATCH * columns.width()]);
+        let (mut numbers, mut rows) = (vec![0u32; self.batch], vec![0f32; self.batch * columns.width()]);
         for (at, count) in waiting.batches {
             let (numbers, rows) = (&mut numbers[..count], &mut rows[..count * columns.width()]);
             let mut read = || {

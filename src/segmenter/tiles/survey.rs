@@ -16,8 +16,45 @@ pub(super) struct Survey {
     /// Of every column, x first.
     points: Vec<u64>,
     voxels: Vec<u64>,
-    /// Which cells of a cube hold points, one bit each. Only of cubes with points, which are few: scans are surfaces.
-    occupied: HashMap<[u32; 3], Box<[u64; WORDS]>>,
+    /// Which cells of a cube hold points. Only of cubes with points, which are few: scans are surfaces.
+    occupied: HashMap<[u32; 3], Cells>,
+}
+
+/// Some cells of a cube.
+enum Cells {
+    /// In ascending order.
+    Few(Vec<u16>),
+    /// One bit each.
+    Many(Box<[u64; WORDS]>),
+}
+
+impl Cells {
+    /// Cells from which on a list is longer than the bits.
+    const MANY: usize = WORDS * 8 / 2;
+
+    /// Adds a cell; whether it is new.
+    fn insert(&mut self, cell: u16) -> bool {
+        match self {
+            Self::Few(cells) => {
+                let Err(place) = cells.binary_search(&cell) else { return false };
+                cells.insert(place, cell);
+                if cells.len() > Self::MANY {
+                    let mut bits = Box::new([0; WORDS]);
+                    for cell in cells {
+                        bits[usize::from(*cell) / 64] |= 1 << (*cell % 64);
+                    }
+                    *self = Self::Many(bits);
+                }
+                true
+            }
+            Self::Many(bits) => {
+                let (word, mask) = (&mut bits[usize::from(cell) / 64], 1 << (cell % 64));
+                let is_new = *word & mask == 0;
+                *word |= mask;
+                is_new
+            }
+        }
+    }
 }
 
 /// What a tile holds.
@@ -34,18 +71,17 @@ impl Survey {
         Self { lattice, columns, points: vec![0; count], voxels: vec![0; count], occupied: HashMap::new() }
     }
 
-    /// Counts a point that the lattice covers.
+    /// Counts a point that the lattice covers; one beyond it counts where it ends.
     pub(super) fn add(&mut self, position: [f32; 3]) {
-        let cell: [u32; 3] = std::array::from_fn(|axis| self.lattice.cell(axis, position[axis]));
+        let lattice = &self.lattice;
+        let cell: [u32; 3] = std::array::from_fn(|axis| lattice.cell(axis, position[axis]).min(lattice.last[axis]));
         let cube = cell.map(|c| c / BLOCK);
-        let within = cell.map(|c| (c % BLOCK) as usize);
-        let bit = (within[0] * BLOCK as usize + within[1]) * BLOCK as usize + within[2];
-        let map = self.occupied.entry(cube).or_insert_with(|| Box::new([0; WORDS]));
-        let (word, mask) = (&mut map[bit / 64], 1 << (bit % 64));
+        let [x, y, z] = cell.map(|c| (c % BLOCK) as u16);
+        let within = (x * BLOCK as u16 + y) * BLOCK as u16 + z;
         let column = cube[1] as usize * self.columns[0] + cube[0] as usize;
         self.points[column] += 1;
-        self.voxels[column] += u64::from(*word & mask == 0);
-        *word |= mask;
+        let cells = self.occupied.entry(cube).or_insert_with(|| Cells::Few(Vec::new()));
+        self.voxels[column] += u64::from(cells.insert(within));
     }
 
     /// What each column holds, its cells along x and y with it; the maps of cells are let go.

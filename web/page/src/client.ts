@@ -48,6 +48,8 @@ export class Client {
   #adapter: NamedFile | null = null;
   #scan: NamedFile | null = null;
   #gridSize: number | null = null;
+  /** Whether the last run had to take smaller pieces. */
+  #smaller = false;
 
   get adapter(): NamedFile | null {
     return this.#adapter;
@@ -110,6 +112,7 @@ export class Client {
       await this.#reach('scan', onProgress);
       const segmentation = await this.#send('segment', { gridSize, smaller }, onProgress);
       this.#gridSize = gridSize;
+      this.#smaller = smaller;
       this.#has = 'labels';
       return segmentation;
     });
@@ -208,7 +211,7 @@ export class Client {
       this.#has = 'scan';
     }
     if (lacks('labels')) {
-      await this.#send('segment', { gridSize: this.#gridSize, smaller: false }, onProgress);
+      await this.#send('segment', { gridSize: this.#gridSize, smaller: this.#smaller }, onProgress);
       this.#has = 'labels';
     }
   }
