@@ -43,10 +43,6 @@ pub(crate) fn plan(inputs: &[PathBuf], output: &Path) -> Outcome<Jobs> {
         )));
     }
     if !several {
-        // One of several is told in its turn.
-        if let Some(missing) = files.iter().find(|file| !is_stdout(file) && !file.exists()) {
-            return Err(missing_file(missing));
-        }
         // A folder takes the single file, too, under its own name.
         let output_of = |input: &Path| if is_folder(output) { output.join(name(input)) } else { output.to_owned() };
         let jobs: Vec<Job> = files.into_iter().map(|input| Job { output: output_of(&input), input }).collect();
@@ -108,13 +104,17 @@ pub(crate) fn ends_in(path: &Path, ends: &[&str]) -> bool {
     path.extension().is_some_and(|own| ends.iter().any(|end| own.eq_ignore_ascii_case(end)))
 }
 
-fn missing_file(path: &Path) -> Failure {
+/// Fails in words for newcomers if there is no such scan.
+pub(crate) fn check_there(path: &Path) -> Outcome {
+    if is_stdout(path) || path.exists() {
+        return Ok(());
+    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir());
     let problem = match parent {
         Some(parent) => format!("there is no folder {}", parent.display()),
         None => "there is no such file or folder".to_owned(),
     };
-    nothing(path, &format!("{problem}. Check the name, or name the folder of the scans"))
+    Err(nothing(path, &format!("{problem}. Check the name, or name the folder of the scans")))
 }
 
 fn nothing(path: &Path, problem: &str) -> Failure {

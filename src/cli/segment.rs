@@ -17,7 +17,7 @@ use self::batch::{Task, already_labelled};
 use self::room::Room;
 use super::arguments::{Global, Segment};
 use super::exit::{Failure, Outcome};
-use super::inputs::{Job, Jobs, ends_in, of_scan, plan};
+use super::inputs::{Job, Jobs, check_there, ends_in, of_scan, plan};
 use super::summary::Summary;
 use super::{choice, interrupt, output, results, screen};
 
@@ -77,6 +77,7 @@ impl Run<'_> {
     }
 
     fn one(&self, job: &Job) -> Outcome<Summary> {
+        check_there(&job.input)?;
         output::check_writable(&job.output)?;
         interrupt::check()?;
         let start = Instant::now();

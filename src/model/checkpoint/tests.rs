@@ -207,7 +207,9 @@ fn sonata_as_published_is_read_with_every_field_of_its_configuration() {
         ("dec_channels", &[96, 96, 192, 384]),
         ("dec_patch_size", &[1024; 4]),
     ];
-    sizes.iter().for_each(|(name, sizes)| _ = writer.text(name).ints(sizes));
+    for (name, sizes) in sizes {
+        writer.text(name).ints(sizes);
+    }
     writer.text("mlp_ratio").int(4).text("qk_scale").raw(b"N").text("layer_scale").raw(b"N");
     for (name, value) in [("attn_drop", 0.0_f64), ("proj_drop", 0.0), ("drop_path", 0.3)] {
         writer.text(name).raw(b"G").raw(&value.to_be_bytes());
