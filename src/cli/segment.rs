@@ -51,8 +51,6 @@ pub(crate) fn run(global: &Global, command: &Segment) -> Outcome {
         let tasks: Vec<Task> = jobs.into_iter().map(|job| Task { is_done: is_done(&job), job }).collect();
         return run.batch(&tasks);
     }
-    // One of several is told in its turn.
-    jobs.iter().try_for_each(|job| check_there(&job.input))?;
     jobs.iter().try_for_each(|job| match is_done(job) {
         true if global.json => results::print_json(&already_labelled(job)),
         true => Ok(()),
@@ -95,6 +93,7 @@ impl Run<'_> {
     }
 
     fn one(&self, job: &Job) -> Outcome<Summary> {
+        check_there(&job.input)?;
         output::check_writable(&job.output)?;
         interrupt::check()?;
         let start = Instant::now();

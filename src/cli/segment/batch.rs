@@ -127,18 +127,18 @@ impl Ledger {
     fn end(self, all: usize) -> Outcome {
         let code = if self.was_cancelled { Some(CANCELLED) } else { self.failures.first().map(|(_, code)| *code) };
         let Some(code) = code else { return Ok(()) };
-        let mut message = String::new();
+        let mut parts = Vec::new();
         if self.was_cancelled {
-            message += "cancelled; `--resume` goes on";
+            parts.push("cancelled; `--resume` goes on".to_owned());
         }
         if !self.failures.is_empty() {
             let list: Vec<String> = self.failures.iter().map(|(path, _)| format!("\n  {}", path.display())).collect();
-            let before = if message.is_empty() { "" } else { ". " };
-            message = format!("{message}{before}{} of {all} scans failed:{}", list.len(), list.concat());
+            parts.push(format!("{} of {all} scans failed:{}", list.len(), list.concat()));
         }
         if self.printed < all && !self.was_cancelled {
-            message = format!("{message}\n{} were not begun: `--resume` goes on with them", all - self.printed);
+            parts.push(format!("{} were not begun: `--resume` goes on with them", all - self.printed));
         }
+        let message = parts.join("\n");
         Err(Failure { code, message })
     }
 }

@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn tiles_are_alike_and_share_their_margins() {
         let layout = Layout::new([300, 40], 100, 10);
-        assert_eq!(layout.len(), 4);
-        let cells: Vec<Range<u32>> = (0..4).map(|tile| layout.cells(tile)[0].clone()).collect();
-        assert_eq!(cells, [0..74, 54..154, 134..234, 214..300]);
-        assert_eq!(layout.covering([60, 0]).collect::<Vec<_>>(), [0, 1]);
-        // Just before the cut at 64 the tile that ends there counts for a little more.
-        assert_eq!((layout.weight(0, [63, 0]), layout.weight(1, [63, 0])), (0.525, 0.475));
+        assert_eq!(layout.len(), 3);
+        let cells: Vec<Range<u32>> = (0..3).map(|tile| layout.cells(tile)[0].clone()).collect();
+        assert_eq!(cells, [0..106, 86..202, 182..300]);
+        assert_eq!(layout.covering([90, 0]).collect::<Vec<_>>(), [0, 1]);
+        // Just before the cut at 96 the tile that ends there counts for a little more.
+        assert_eq!((layout.weight(0, [95, 0]), layout.weight(1, [95, 0])), (0.525, 0.475));
     }
 
     proptest! {
@@ -133,7 +133,7 @@ mod tests {
             let holding: Vec<usize> = (0..layout.len()).filter(holds).collect();
             prop_assert_eq!(&covering, &holding);
             prop_assert!(!covering.is_empty());
-            prop_assert!(layout.axes.iter().all(|axis| axis.margin >= margin.min(BLOCK / 2)));
+            prop_assert!(layout.axes.iter().all(|axis| axis.len() == 1 || axis.margin >= margin.min(BLOCK / 2)));
             let weights: Vec<f32> = covering.iter().map(|tile| layout.weight(*tile, cell)).collect();
             prop_assert!(weights.iter().all(|weight| *weight > 0.0));
             prop_assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{:?}", weights);
