@@ -84,9 +84,8 @@ fn draw(
     labels: &LabelsOnDevice,
     colors: &[[f32; 4]],
 ) -> Result<Vec<u8>, Box<dyn Error>> {
-    let buffer = |contents, usage| {
-        device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
-    };
+    let buffer =
+        |contents, usage| device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage });
     let (low, high) = cloud.bounds().ok_or("the scan has no points")?;
     let scale = 1.0 / (high[0] - low[0]).max(high[1] - low[1]);
     let positions = buffer(bytemuck::cast_slice(&cloud.positions), wgpu::BufferUsages::VERTEX);

@@ -5,6 +5,8 @@
 //! ```
 
 mod details;
+#[cfg(test)]
+mod fault_tests;
 mod on_device;
 mod test_time;
 

@@ -46,11 +46,7 @@ impl Segmenter {
     ///
     /// # Errors
     /// As [`Self::segment`].
-    pub async fn segment_on_device(
-        &self,
-        cloud: &PointCloud,
-        options: &SegmentOptions<'_>,
-    ) -> Result<LabelsOnDevice> {
+    pub async fn segment_on_device(&self, cloud: &PointCloud, options: &SegmentOptions<'_>) -> Result<LabelsOnDevice> {
         let device = self.model().device();
         let options = SegmentOptions { details: false, ..*options };
         let found = if options.tta {
