@@ -31,6 +31,7 @@
 //! | `cli` | the program; on by default, because `cargo run` is to run it. Libraries say `default-features = false` |
 //! | `train` | training, lessons on painted points, synthetic rooms, and the measuring of models |
 //! | `formats` | scans in PCD, LAS, LAZ and text, and what is gzip'd; PLY is always there |
+//! | `ffi` | the functions for C, of which the package `capi` makes libraries |
 //!
 //! Without any of them the library reads PLY, model files and PyTorch checkpoints, and segments.
 
@@ -43,6 +44,8 @@ pub mod device;
 pub mod doctor;
 mod error;
 mod extent;
+#[cfg(all(feature = "ffi", not(target_arch = "wasm32")))]
+pub mod ffi;
 #[doc(hidden)]
 pub mod geometry;
 #[doc(hidden)]

@@ -5,6 +5,8 @@
 //! ```
 
 mod details;
+#[cfg(test)]
+mod fault_tests;
 mod on_device;
 mod run;
 mod test_time;

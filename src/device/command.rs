@@ -107,14 +107,14 @@ impl Gpu {
                 size: wgpu::BufferSize::new((bind.bytes.end - bind.bytes.start).next_multiple_of(4).max(16)),
             })
             .collect();
-        let (device, queue) = self.handles();
+        let (device, _) = self.handles();
         let mut recorder = self.recorder();
         let label = (dispatch.variant.kernel, dispatch.variant.name, entry.name);
         let grid = dispatch::fold(dispatch.groups);
         let record = Record { label, params: dispatch.params, grid, flops: dispatch.work.flops() };
         recorder.record(device, &pipeline, entry, &buffers, &record);
         if recorder.is_full(dispatch.work.amount()) {
-            recorder.submit(device, queue);
+            self.submit_recorded(&mut recorder);
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Gpu {
     pipelines: Mutex<HashMap<Label, Arc<Pipeline>>>,
     recorder: Mutex<Recorder>,
     faults: Faults,
+    #[cfg(test)]
+    pub(super) losses: super::injection::Injection,
 }
 
 /// Options of [`Gpu::open`].
@@ -82,6 +84,8 @@ impl Gpu {
             pipelines: Mutex::default(),
             recorder: Mutex::new(Recorder::new(&device, profiler)),
             faults: Faults::default(),
+            #[cfg(test)]
+            losses: super::injection::Injection::default(),
             info,
             device,
             queue,
@@ -94,11 +98,7 @@ impl Gpu {
         let faults = self.faults.clone();
         self.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| faults.report_error(&error)));
         let faults = self.faults.clone();
-        self.device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                faults.report(Fault::Lost(message));
-            }
-        });
+        self.device.set_device_lost_callback(move |_, message| faults.report(Fault::Lost(message)));
     }
 
     pub(super) fn faults(&self) -> &Faults {
@@ -198,8 +198,24 @@ impl Gpu {
 
     /// Hands everything recorded to the GPU.
     pub(crate) fn submit(&self) -> Result<()> {
-        self.recorder().submit(&self.device, &self.queue);
+        self.submit_recorded(&mut self.recorder());
         self.check()
+    }
+
+    pub(super) fn submit_recorded(&self, recorder: &mut Recorder) {
+        #[cfg(test)]
+        self.lose_on_purpose(recorder.is_open());
+        recorder.submit(&self.device, &self.queue);
+    }
+
+    /// A test may lose the GPU where `work` is about to be submitted.
+    #[cfg(test)]
+    pub(super) fn lose_on_purpose(&self, work: bool) {
+        if work && self.losses.strikes() {
+            // The order in which a driver's loss shows: it is said, and from then on nothing works.
+            self.faults.report(Fault::Lost("on purpose".into()));
+            self.device.destroy();
+        }
     }
 
     pub(super) fn mark(&self) {

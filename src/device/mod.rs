@@ -10,6 +10,8 @@ pub(crate) mod dispatch;
 mod fault;
 pub(crate) mod gpu;
 mod host_buffer;
+#[cfg(test)]
+pub(crate) mod injection;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod inspect;
 mod pipeline;
@@ -164,6 +166,24 @@ impl Device {
         match self {
             Self::Cpu(_) => Ok(()),
             Self::Gpu(gpu) => gpu.submit(),
+        }
+    }
+
+    /// The allocations of a test that are to be refused.
+    #[cfg(test)]
+    pub(crate) fn refusals(&self) -> &injection::Injection {
+        match self {
+            Self::Cpu(cpu) => &cpu.pool().refusals,
+            Self::Gpu(gpu) => &gpu.pool().refusals,
+        }
+    }
+
+    /// The submits of a test after which its GPU is lost; `None` on the CPU.
+    #[cfg(test)]
+    pub(crate) fn losses(&self) -> Option<&injection::Injection> {
+        match self {
+            Self::Cpu(_) => None,
+            Self::Gpu(gpu) => Some(&gpu.losses),
         }
     }
 

@@ -30,6 +30,8 @@ const SMALLEST: u64 = 256;
 pub(crate) struct Pool<B> {
     device: String,
     state: Mutex<State<B>>,
+    #[cfg(test)]
+    pub(super) refusals: super::injection::Injection,
 }
 
 struct State<B> {
@@ -47,12 +49,21 @@ pub(crate) struct Pooled<B> {
 impl<B> Pool<B> {
     pub(crate) fn new(device: String, budget: u64) -> Arc<Self> {
         let memory = MemoryUse { budget, ..MemoryUse::default() };
-        Arc::new(Self { device, state: Mutex::new(State { free: BTreeMap::new(), memory }) })
+        Arc::new(Self {
+            device,
+            state: Mutex::new(State { free: BTreeMap::new(), memory }),
+            #[cfg(test)]
+            refusals: super::injection::Injection::default(),
+        })
     }
 
     /// A buffer of at least `bytes`; `make` creates one of the class's size where no free one fits.
     pub(crate) fn acquire(self: &Arc<Self>, bytes: u64, make: impl FnOnce(u64) -> Result<B>) -> Result<Pooled<B>> {
         let class = size_class(bytes);
+        #[cfg(test)]
+        if self.refusals.strikes() {
+            return Err(self.refused(class));
+        }
         let reused = {
             let mut state = self.lock();
             let reused = state.free.get_mut(&class).and_then(Vec::pop);

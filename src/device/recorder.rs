@@ -148,6 +148,12 @@ impl Recorder {
         (self.work, self.uploads, self.upload_bytes) = (0, 0, 0);
     }
 
+    /// Whether something is recorded that has not been submitted.
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// The last batch handed to the GPU, once.
     pub(super) fn take_submitted(&mut self) -> Option<wgpu::SubmissionIndex> {
         self.submitted.take()

@@ -15,7 +15,8 @@ impl Device {
     ///
     /// It needs WebGPU's default limits (`wgpu::Limits::default()`) or more, and no feature. Work is submitted to `queue` in
     /// batches, in between whatever else the application submits from any thread. The device's handlers of errors and of loss
-    /// stay the application's: what they hear is to be handed on by [`Self::report_error`] and [`Self::report_lost`].
+    /// stay the application's: what they hear is to be handed on by [`Self::report_error`] and [`Self::report_lost`], and so is
+    /// that the application is about to destroy the device.
     ///
     /// # Errors
     /// [`crate::Error::Adapter`] where the device was opened with less than the kernels need.

@@ -7,6 +7,7 @@ mod adapter;
 mod browsers;
 mod deny;
 mod dist;
+mod ffi;
 mod platforms;
 mod step;
 mod suite;
@@ -31,6 +32,9 @@ cargo xtask browsers   builds the page and tries it in Chromium and Firefox, whi
                        Without Node it says so and is content, but not with --required.
 cargo xtask ablation   adapts a model to other rooms in every way there is, and writes docs/ablation.md. It takes an
                        hour and a half on two cores, and goes on where it was stopped; --scale 0.02 rehearses it.
+cargo xtask header     writes capi/include/pointtpa.h from src/ffi; with --check it only compares them.
+cargo xtask ffi        runs the C programs under the address sanitizer and under valgrind, which it installs on Debian
+                       and its kin.
 
 Environment:
   POINTTPA_TEST_DEVICE  (part of) the name of the adapter to test on, else the best one of this machine
@@ -47,6 +51,9 @@ fn main() -> ExitCode {
         ["web"] => web::build(),
         ["browsers"] => browsers::test(false),
         ["browsers", "--required"] => browsers::test(true),
+        ["header"] => ffi::header(&[]),
+        ["header", "--check"] => ffi::header(&["--check"]),
+        ["ffi"] => ffi::check(),
         ["ablation", ref options @ ..] => ablation::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

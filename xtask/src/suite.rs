@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::adapter;
 use crate::step::{cargo, root, run};
 use crate::toolchain::provide_component;
+use crate::{adapter, ffi};
 
 /// What CI runs of the library and the program, in order, up to the first failure.
 pub(crate) fn run_all() -> Result<(), String> {
@@ -22,6 +22,7 @@ pub(crate) fn run_all() -> Result<(), String> {
     }
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    ffi::header(&["--check"])?;
     // One build for both: the tier is chosen when a test runs.
     run("tests", &mut cargo(&["test", "--workspace"]))?;
     let on_devices = ["test", "--lib", "--test", "goldens"];
