@@ -71,9 +71,8 @@ impl Streamed {
             match Header::parse(&Source { path, bytes: &head }) {
                 // A header that ends with what was read may go on with the rest of its line end.
                 Ok(header) if header.body < head.len() || head.len() < length => break header,
-                Ok(_) => length *= 2,
                 Err(error) if head.len() < length || length >= LONGEST_HEADER => return Err(error),
-                Err(_) => length *= 2,
+                _ => length *= 2,
             }
         };
         head.truncate(header.body);
