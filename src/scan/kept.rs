@@ -74,7 +74,9 @@ pub(crate) fn keep_values(columns: &[(&str, Vec<f64>)]) -> Vec<Kept> {
     let mut kept = keep(columns.iter().map(|(name, values)| (*name, scalar(values))));
     for (column, (_, values)) in kept.iter_mut().zip(columns) {
         if let Some(column) = column {
-            values.iter().for_each(|value| column.push(*value));
+            for &value in values {
+                column.push(value);
+            }
         }
     }
     kept.into_iter().flatten().collect()

@@ -75,6 +75,7 @@ fn is_float(descr: &str) -> bool {
 }
 
 /// Whether a file starts like one of `NumPy`.
+#[cfg(feature = "formats")]
 pub(crate) fn is_npy(start: &[u8]) -> bool {
     start.starts_with(MAGIC)
 }

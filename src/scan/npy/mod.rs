@@ -12,8 +12,7 @@ mod table;
 #[cfg(feature = "formats")]
 pub(crate) use archive::{is_npz, read as read_archive};
 #[cfg(feature = "formats")]
-pub(crate) use array::has_points;
-pub(crate) use array::is_npy;
+pub(crate) use array::{has_points, is_npy};
 #[cfg(test)]
 pub(crate) use folder::tests as folder_tests;
 pub(crate) use folder::{is_scan as is_folder, of as folder_of, read as read_folder};
