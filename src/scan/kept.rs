@@ -83,8 +83,8 @@ pub(crate) fn keep_values(columns: &[(&str, Vec<f64>)]) -> Vec<Kept> {
     let mut kept = keep(columns.iter().map(|(name, values)| (*name, scalar(values))));
     for (column, (_, values)) in kept.iter_mut().zip(columns) {
         if let Some(column) = column {
-            for value in values {
-                column.push(*value);
+            for &value in values {
+                column.push(value);
             }
         }
     }

@@ -127,13 +127,12 @@ mod tests {
 
     /// The codes of what is said of these points, `x y z nx ny nz` each.
     fn codes(rows: &[[f64; 6]], kind: &str) -> Vec<String> {
-        let mut text = format!("ply\nformat ascii 1.0\nelement vertex {}\n", rows.len());
-        for (kind, name) in
-            ["x", "y", "z"].map(|name| (kind, name)).into_iter().chain(["nx", "ny", "nz"].map(|name| ("float", name)))
-        {
-            text.extend(["property ", kind, " ", name, "\n"]);
-        }
-        text += "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n";
+        let mut text = format!(
+            "ply\nformat ascii 1.0\nelement vertex {}\nproperty {kind} x\nproperty {kind} y\nproperty {kind} z\n\
+             property float nx\nproperty float ny\nproperty float nz\nproperty uchar red\nproperty uchar green\n\
+             property uchar blue\nend_header\n",
+            rows.len()
+        );
         for row in rows {
             text += &row.map(|value| value.to_string()).join(" ");
             text += " 1 2 3\n";

@@ -185,12 +185,9 @@ impl<'a> Rows<'a> {
         };
         let mut row = [0.0; SLOTS];
         row[POSITION..POSITION + 3].copy_from_slice(&[x, y, z]);
-        let color = if let Some(color) = &point.color {
-            [color.red, color.green, color.blue].map(|value| 255.0 * f64::from(value))
-        } else {
-            self.uncolored += u64::from(self.has_color);
-            PointCloud::NEUTRAL_GREY.map(f64::from)
-        };
+        self.uncolored += u64::from(self.has_color && point.color.is_none());
+        let whole = |color: &e57::Color| [color.red, color.green, color.blue].map(|value| 255.0 * f64::from(value));
+        let color = point.color.as_ref().map_or(PointCloud::NEUTRAL_GREY.map(f64::from), whole);
         row[COLOR..COLOR + 3].copy_from_slice(&color);
         self.columns.push(&row);
         if let Some(kept) = &mut self.intensity {
