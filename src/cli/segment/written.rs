@@ -1,6 +1,6 @@
 //! The file that comes of a scan.
 
-use pointtpa::scan::{OutputFormat, Scan, Streamed, Warning};
+use pointtpa::scan::{OutputFormat, Scan, Streamed, Warning, las_codes, write_npy};
 use pointtpa::{Details, LabelSet, Segmentation};
 
 use crate::arguments::Features;
@@ -17,9 +17,11 @@ pub(super) fn labelled(
     set: &LabelSet,
     recolor: bool,
 ) -> Outcome<Vec<Warning>> {
-    // First, because the scan's file is the sign that all is done. What goes to standard output has nothing beside it.
-    if let Some(table) = format.class_table(set).filter(|_| !output::is_stdout(&job.output)) {
-        output::write_bytes(&job.output.with_extension("classes.json"), format!("{table:#}\n").as_bytes())?;
+    // First, because the scan's file is the sign that all is done. What goes to standard output has nothing beside it. It is the
+    // same for every format, because files of several may stand side by side.
+    if format.needs_class_table() && !output::is_stdout(&job.output) {
+        let table = format!("{:#}\n", las_codes(set));
+        output::write_bytes(&job.output.with_extension("classes.json"), table.as_bytes())?;
     }
     let Segmentation { labels, confidence, .. } = segmentation;
     let mut left_out = 0;
@@ -56,7 +58,7 @@ pub(super) fn features(job: &Job, kind: Features, scan: &Scan, details: &Details
             let missing = vec![f32::NAN; details.channels];
             output::write_whole(&job.output, |out| {
                 let rows = (0..scan.cloud.len()).map(|point| details.features_of(point).unwrap_or(&missing));
-                pointtpa::scan::write_npy(out, details.channels, rows)
+                write_npy(out, details.channels, rows)
             })?;
         }
     }

@@ -2,11 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
-
-use crate::LabelSet;
-use crate::scan::las_codes;
-
 /// A format that labelled scans are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
@@ -53,14 +48,10 @@ impl OutputFormat {
         Self::ALL.into_iter().find(|format| name.ends_with(&format!(".{}", format.ending())))
     }
 
-    /// What has to stand beside a file for its labels to be understood: of LAS and LAZ the table of its codes as
-    /// [`las_codes`], of NPY and NPZ the classes as a list of `{"id", "name", "color"}`. The others say it themselves.
-    pub fn class_table(self, set: &LabelSet) -> Option<Value> {
-        match self {
-            Self::Las | Self::Laz => Some(las_codes(set)),
-            Self::Npy | Self::Npz => Some(json!(set.classes)),
-            Self::Ply | Self::PlyGz | Self::Csv | Self::CsvGz => None,
-        }
+    /// Whether the classes have to stand beside a file for its labels to be understood, as [`crate::scan::las_codes`] has them;
+    /// the others say it themselves.
+    pub fn needs_class_table(self) -> bool {
+        matches!(self, Self::Las | Self::Laz | Self::Npy | Self::Npz)
     }
 }
 
