@@ -33,6 +33,12 @@ impl Faults {
         });
     }
 
+    /// A test has its device back.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The report, as an error.
     pub(super) fn error(&self, out_of_memory: impl FnOnce() -> Error) -> Option<Error> {
         let fault = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;

@@ -33,7 +33,7 @@ pub struct Gpu {
     recorder: Mutex<Recorder>,
     faults: Faults,
     #[cfg(test)]
-    pub(super) losses: super::injection::Injection,
+    pub(super) losses: super::injection::Losses,
 }
 
 /// Options of [`Gpu::open`].
@@ -85,7 +85,7 @@ impl Gpu {
             recorder: Mutex::new(Recorder::new(&device, profiler)),
             faults: Faults::default(),
             #[cfg(test)]
-            losses: super::injection::Injection::default(),
+            losses: super::injection::Losses::default(),
             info,
             device,
             queue,
@@ -211,9 +211,15 @@ impl Gpu {
     /// A test may lose the GPU where `work` is about to be submitted.
     #[cfg(test)]
     pub(super) fn lose_on_purpose(&self, work: bool) {
-        if work && self.losses.strikes() {
+        if !work {
+            return;
+        }
+        let (is_said, is_real) = (self.losses.said.strikes(), self.losses.real.strikes());
+        if is_said || is_real {
             // The order in which a driver's loss shows: it is said, and from then on nothing works.
             self.faults.report(Fault::Lost("on purpose".into()));
+        }
+        if is_real {
             self.device.destroy();
         }
     }

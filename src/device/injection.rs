@@ -6,6 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub(crate) struct Injection(Mutex<Plan>);
 
+/// Ways to lose a GPU at a submit.
+#[derive(Default)]
+pub(crate) struct Losses {
+    /// The driver says so, and that is all: the device can be had back.
+    pub(crate) said: Injection,
+    /// It is destroyed, too.
+    pub(crate) real: Injection,
+}
+
 #[derive(Default)]
 struct Plan {
     /// Events since the plan was made.

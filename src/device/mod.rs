@@ -180,10 +180,18 @@ impl Device {
 
     /// The submits of a test after which its GPU is lost; `None` on the CPU.
     #[cfg(test)]
-    pub(crate) fn losses(&self) -> Option<&injection::Injection> {
+    pub(crate) fn losses(&self) -> Option<&injection::Losses> {
         match self {
             Self::Cpu(_) => None,
             Self::Gpu(gpu) => Some(&gpu.losses),
+        }
+    }
+
+    /// A GPU whose loss was only said can be used again by the test that said it.
+    #[cfg(test)]
+    pub(crate) fn forget_loss(&self) {
+        if let Self::Gpu(gpu) = self {
+            gpu.faults().forget();
         }
     }
 

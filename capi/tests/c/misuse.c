@@ -80,7 +80,7 @@ int main(void) {
     PointtpaOptions options = {.grid_size = -1.0};
     EXPECT(pointtpa_segment(segmenter, cloud, &options, &found), ARGUMENT, "grid_size is -1");
     options.grid_size = 1e-9;
-    EXPECT(pointtpa_segment(segmenter, cloud, &options, &found), ARGUMENT, "voxels");
+    EXPECT(pointtpa_segment(segmenter, cloud, &options, &found), ARGUMENT, "cells");
     EXPECT(pointtpa_device_memory(device, &before), OK, "");
     int steps = 0;
     options = (PointtpaOptions){.cancel = stop, .user = &steps};
