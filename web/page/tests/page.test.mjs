@@ -9,7 +9,7 @@ import { accessible } from './accessible.mjs';
 import { close, contextOf, visit as visitAt } from './chromium.mjs';
 import { SCENE } from './scans.mjs';
 import { serve } from './static_server.mjs';
-import { at, label, opened, openFile, reads, said, shot, state, stroke, text, texts, view } from './user.mjs';
+import { at, label, opened, openFile, reads, said, select, shot, state, stroke, text, texts, view } from './user.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const FAKE = process.argv.includes('--fake');
@@ -73,6 +73,7 @@ test('a lesson can be cancelled in the middle, and says how long still once that
   await label(page);
   await page.click('#teach-button');
   await state(page, 'teaching');
+  await select(page, '#teach-seconds', 60);
   await page.fill('#new-class-name', 'lamp');
   await page.keyboard.press('Enter');
   await stroke(page, [0.45, 0.5], [0.55, 0.55]);
