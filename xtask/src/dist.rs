@@ -82,16 +82,17 @@ fn completions(program: &Path, folder: &Path) -> Result<(), String> {
 /// What the program is made of, as `CycloneDX` has it in JSON.
 fn bill_of_materials(target: &str, file: &Path) -> Result<(), String> {
     let name = "pointtpa-dist";
-    let arguments =
-        ["cyclonedx", "--format", "json", "--target", target, "--override-filename", name, "--no-build-deps"];
-    run("bill of materials", &mut cargo(&arguments))?;
+    let what = ["--format", "json", "--spec-version", "1.5", "--target", target, "--no-build-deps"];
+    let mut command = cargo(&["cyclonedx", "--override-filename", name]);
+    run("bill of materials", command.args(what))?;
     // The tool writes beside the manifest of every member of the workspace.
     let of_member = |member: &str| root().join(member).join(format!("{name}.json"));
-    copy(&of_member("."), file)?;
+    let text = fs::read_to_string(of_member(".")).map_err(|error| format!("{name}.json: {error}"));
     for member in [".", "xtask"] {
         let _ = fs::remove_file(of_member(member));
     }
-    Ok(())
+    // Where this was built is nobody's business.
+    write(file, text?.replace(&root().display().to_string(), "/pointtpa").as_bytes())
 }
 
 /// What a user does first, with the program as it is packed: its own model, on the CPU.
