@@ -67,18 +67,18 @@ fn a_batch_of_several_at_once_leaves_whole_files() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::create_dir(path("scans")).unwrap();
     let scene = pointtpa::scan::read(Path::new("assets/scenes/living_room.ply")).unwrap().cloud;
-    for index in 0..40 {
+    for index in 0..120 {
         std::fs::copy("assets/scenes/living_room.ply", path(&format!("scans/{index}.ply"))).unwrap();
     }
     program::run(&["init", "-o", &path("model")]).succeeds();
     let (scans, out, model) = (path("scans"), path("out"), path("model"));
-    let arguments =
-        ["segment", &scans, "-o", &out, "--model", &model, "--device", "cpu", "--grid", "0.2", "--jobs", "4"];
-    let (code, after) = interrupted(&arguments, Duration::from_millis(1500));
+    let arguments = ["segment", &scans, "-o", &out, "--model", &model, "--device", "cpu", "--jobs", "4"];
+    // Each scan takes a tenth of a second and more on two cores: some are done by then, and many are not.
+    let (code, after) = interrupted(&arguments, Duration::from_millis(1000));
     assert_eq!(code, Some(130));
     assert!(after < SOON, "{after:?}");
     let written = names(Path::new(&out));
-    assert!(written.len() < 40, "all was done before the interrupt");
+    assert!(written.len() < 120, "all was done before the interrupt");
     for name in written {
         let labelled = pointtpa::scan::read(&Path::new(&out).join(&name)).unwrap();
         assert_eq!(labelled.cloud.labels.unwrap().len(), scene.len(), "{name}");
