@@ -38,6 +38,7 @@ fn main() -> pointtpa::Result<()> {
 "#;
 
 #[test]
+#[ignore = "it builds every dependency once more, which takes minutes: cargo test --test embedding -- --ignored"]
 fn ten_lines_in_a_new_crate_segment_a_room() {
     let Some(file) = bundled::rooms() else { return println!("skipped: this checkout has no bundled model") };
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
