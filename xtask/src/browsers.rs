@@ -32,7 +32,7 @@ pub(crate) fn test(required: bool) -> Result<(), String> {
     adapter::provide()?;
     provide()?;
     // The program that the labels are compared with, as `cargo test` has built it.
-    run("program", &mut cargo(&["build", "--profile", "test", "--bin", "pointtpa"]))?;
+    run("program", &mut cargo(&["test", "--workspace", "--no-run", "--test", "cli"]))?;
     run("page with a stand-in", &mut npm(&["run", "--silent", "build:fake"]))?;
     run("flows with the stand-in", &mut npm(&["run", "--silent", "test:fake"]))?;
     let program = root().join("target/debug/pointtpa");

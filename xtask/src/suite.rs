@@ -25,7 +25,8 @@ pub(crate) fn run_all() -> Result<(), String> {
     ffi::header(&["--check"])?;
     // One build for both: the tier is chosen when a test runs.
     run("tests", &mut cargo(&["test", "--workspace"]))?;
-    let on_devices = ["test", "--lib", "--test", "goldens"];
+    // Of the whole workspace, or the features would be others, and all would be built once more.
+    let on_devices = ["test", "--workspace", "--lib", "--test", "goldens"];
     run("tests on the portable tier", cargo(&on_devices).env("POINTTPA_TIER", "portable"))?;
     println!("==> everything holds, after {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
