@@ -91,6 +91,7 @@ export class Engine {
     return {
       description: {
         file: name, format: 'ply binary_little_endian', points: count, non_finite_points: column.x.filter(Number.isNaN).length, properties: properties.map(({ type, property }) => `${property}:${type}`),
+        labels: column.label ? [...new Set(column.label)].sort((a, b) => a - b) : null,
         elements: [{ name: 'vertex', count }], faces: 0, extent: high.map((value, axis) => value - low[axis]),
         warnings: name.includes('warn') ? ['the extent of 5,197 m would be large for a room: are these millimetres? They were taken as metres'] : [],
         up: { answer: '+z', reason: '16 % of the points lie in one thin slab near its low end' },
