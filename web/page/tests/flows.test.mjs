@@ -246,7 +246,7 @@ if (!FAKE) {
   test('a scan too big for the memory there is is labelled in tiles', async (t) => {
     const { page, downloaded, complaints } = await visit(t, 'memory=24M&sample=living_room');
     await state(page, 'described');
-    assert.match(await text(page, '#problem'), /there are 0\.02 GB[^]*in tiles, one after the other/);
+    assert.match(await text(page, '#problem'), /there are 0\.03 GB[^]*in tiles, one after the other/);
     await label(page);
     assert.match(await text(page, '#notices'), /labelled in \d+ tiles/);
     const labels = labelsOf((await downloaded('#download-ply')).bytes);
