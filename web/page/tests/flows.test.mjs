@@ -275,7 +275,8 @@ if (SOFTWARE) {
     await described(page);
     await label(page);
     assert.equal(losing.workers(), 2);
-    assert.match(await text(page, '#notices'), /Trying once more, in smaller tiles[^]*in \d tiles/);
+    // At these voxels a room is one block, which is not cut; the stand-in's is.
+    assert.match(await text(page, '#notices'), /Trying once more, in smaller tiles/);
     assert.equal(await attribute(page, 'body', 'data-device'), 'software');
   });
 
