@@ -51,7 +51,7 @@ pub mod geometry;
 #[doc(hidden)]
 pub mod kernels;
 // Every layer's way back is written right under its way forward, and only training takes it.
-#[cfg_attr(not(feature = "train"), allow(dead_code))]
+#[cfg_attr(not(feature = "train"), allow(dead_code, reason = "the way back is only taken while training"))]
 pub mod model;
 mod parallel;
 pub mod render;
