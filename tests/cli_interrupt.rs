@@ -74,7 +74,7 @@ fn a_batch_of_several_at_once_leaves_whole_files() {
     let (scans, out, model) = (path("scans"), path("out"), path("model"));
     let arguments = ["segment", &scans, "-o", &out, "--model", &model, "--device", "cpu", "--jobs", "4"];
     // Each scan takes a tenth of a second and more on two cores: some are done by then, and many are not.
-    let (code, after) = interrupted(&arguments, Duration::from_millis(1000));
+    let (code, after) = interrupted(&arguments, Duration::from_secs(1));
     assert_eq!(code, Some(130));
     assert!(after < SOON, "{after:?}");
     let written = names(Path::new(&out));

@@ -264,27 +264,11 @@ mod tests {
     use super::*;
     use crate::kernels::{
         agreement::agree_split,
-        testing::{Noise, SIZES, cpu as cpu_device, get, put},
+        testing::{Noise, SIZES, cpu as cpu_device, get, neighbors, put},
     };
 
     /// The offset of the voxel itself.
     const CENTRE: usize = 13;
-
-    /// A random symmetric table: every point has itself in the middle, others where chance puts them.
-    fn random_table(n: usize, noise: &mut Noise) -> Vec<u32> {
-        let mut table = vec![ABSENT; n * OFFSETS];
-        for point in 0..n {
-            table[point * OFFSETS + CENTRE] = point as u32;
-            for offset in 0..CENTRE {
-                let other = noise.below(n);
-                if noise.below(3) == 0 && table[other * OFFSETS + OFFSETS - 1 - offset] == ABSENT {
-                    table[point * OFFSETS + offset] = other as u32;
-                    table[other * OFFSETS + OFFSETS - 1 - offset] = point as u32;
-                }
-            }
-        }
-        table
-    }
 
     #[test]
     fn an_order_goes_together_with_splitting_by_rows_of_x_and_by_work() {
@@ -295,7 +279,7 @@ mod tests {
             // Weights of a size that leaves sums near 1.
             let weight: Vec<f32> = noise.floats(o * OFFSETS * i).iter().map(|w| w / (i as f32).sqrt()).collect();
             let (x, bias) = (noise.floats(n * i), noise.floats(o));
-            let mut neighbors = random_table(n, &mut noise);
+            let mut neighbors = neighbors(n, &mut noise);
             neighbors[near * OFFSETS..].chunks_exact_mut(OFFSETS).for_each(|row| {
                 let own = row[CENTRE];
                 row.fill(ABSENT);
@@ -322,7 +306,7 @@ mod tests {
             for (i, o) in [(16, 16), (9, 5), (48, 80)] {
                 let mut noise = Noise::new((n * 100 + i) as u64);
                 let (x, weight, bias) = (noise.floats(n * i), noise.floats(o * OFFSETS * i), noise.floats(o));
-                let neighbors = random_table(n, &mut noise);
+                let neighbors = neighbors(n, &mut noise);
                 let (order, has_order): (Vec<u32>, _) = ((0..n as u32).rev().collect(), i != 9);
                 // Sums of up to 1,300 products below 1.
                 let result = agree_split(3e-5, (weight.len() * 4).max(16 << 10) as u64, |device| {
